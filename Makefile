@@ -1,0 +1,62 @@
+# "make help" lists the targets. "make run" and "make test" set up what they
+# need: Go modules come by themselves, plugins are built from source.
+
+PLUGINS := sharing signing
+WASM    := $(PLUGINS:%=build/%.wasm)
+GUEST   := $(shell find abi plugins -name '*.go' -not -name '*_test.go' 2>/dev/null) go.mod
+HOST    := $(shell find abi cmd host plugins store -name '*.go' -not -name '*_test.go' 2>/dev/null) go.mod
+
+# Only what a plain Go installation has.
+export CGO_ENABLED ?= 0
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: run
+run: build ## build, then serve on 127.0.0.1:8080 (admin on 127.0.0.1:8081, state in ./data)
+	bin/edgeset serve
+
+.PHONY: build
+build: bin/edgeset ## build bin/edgeset and build/<plugin>.wasm, which it embeds
+
+bin/edgeset: $(HOST) $(WASM)
+	@mkdir -p plugins/wasm
+	cp $(WASM) plugins/wasm/
+	go build -trimpath -o $@ ./cmd/edgeset
+
+build/%.wasm: $(GUEST)
+	@mkdir -p build
+	GOOS=wasip1 GOARCH=wasm go build -trimpath -buildmode=c-shared -o $@ ./plugins/$*
+
+.PHONY: test
+test: build lint ## run everything that must pass
+	go test -timeout 20m ./...
+	CGO_ENABLED=1 go test -race -short -timeout 20m ./abi/... ./host/... ./store/...
+
+.PHONY: bench
+bench: build ## run the benchmarks, side by side with their peers; writes build/bench.json
+	@rm -f build/bench.json
+	EDGESET_BENCH_JSON=$(CURDIR)/build/bench.json go test -p 1 -run '^$$' -bench . -benchtime 1x -timeout 60m ./host/... ./plugins/... ./store/... ./abi/...
+	@cat build/bench.json
+
+.PHONY: soak
+soak: build ## share and view for a minute: 200 sharers, 1,000 viewers
+	go test -count 1 -run '^TestSoak$$' -timeout 10m -v ./cmd/edgeset -soak
+
+.PHONY: fmt
+fmt: ## format the code
+	gofmt -w abi cmd host plugins store
+
+.PHONY: lint
+lint: build ## gofmt, vet and staticcheck
+	@unformatted=$$(gofmt -l abi cmd host plugins store); test -z "$$unformatted" || { echo "gofmt: $$unformatted"; exit 1; }
+	go vet ./...
+	GOOS=wasip1 GOARCH=wasm go vet ./abi/guest ./plugins/sharing ./plugins/signing
+	go tool staticcheck ./...
+
+.PHONY: clean
+clean: ## remove what was built (not ./data)
+	rm -rf bin build plugins/wasm/*.wasm

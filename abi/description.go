@@ -1,0 +1,364 @@
+package abi
+
+import "fmt"
+
+// A Description is what a plugin says of itself when it is loaded. The host
+// builds its route table from it, and refuses a plugin that asks for what the
+// operator did not grant.
+type Description struct {
+	ABI         int    // Version
+	Name        string // of the plugin: a-z, 0-9, '-'
+	Version     string // of the plugin, for people
+	Families    []Family
+	Routes      []Route
+	Credentials []CredentialSource // not empty: the plugin answers CallAuthenticate
+	Grants      []string           // what it needs: the Grant… constants
+}
+
+// Grants that a plugin may ask for.
+const (
+	GrantKV        = "kv"        // a key space of its own
+	GrantPasswords = "passwords" // HashPassword and VerifyPassword
+)
+
+// A Family is a part of the URL space with one form of errors. The host answers
+// in it for paths under the prefix that no route matches, for requests that
+// never reach the plugin, and for errors that the plugin returns.
+type Family struct {
+	Prefix string // "/v2"
+	// Errors is the form: a value in which the strings "$status", "$code",
+	// "$message", "$detail", "$time" (milliseconds) and "$request" (the
+	// request's id) are replaced. A map entry whose value is "$detail" is left
+	// out if there is none.
+	Errors Value
+	// Codes are the family's own words for errors that the host finds: pairs
+	// of one of the Host… codes and the code to send instead.
+	Codes [][2]string
+}
+
+// DefaultErrors is the form of errors of who says nothing else:
+// {"error": {"code", "message", "detail"}}.
+func DefaultErrors() Value {
+	var w Writer
+	w.Map()
+	w.Key("error")
+	w.Map()
+	for _, field := range []string{"code", "message", "detail"} {
+		w.Key(field)
+		w.Text("$" + field)
+	}
+	w.EndAll()
+	return w.Value()
+}
+
+// Codes of the errors that the host itself answers with.
+const (
+	HostNotFound        = "not_found"          // 404: no route has this path
+	HostMethod          = "method_not_allowed" // 405
+	HostUnauthenticated = "unauthenticated"    // 401: the route wants a credential and there is none
+	HostBadRequest      = "bad_request"        // 400: query, form or JSON cannot be read
+	HostTooLarge        = "too_large"          // 413: the body
+	HostBusy            = "busy"               // 503: all instances busy, or conflict after conflict
+	HostTimeout         = "timeout"            // 504: the plugin's deadline has passed
+	HostInternal        = "internal"           // 500: the plugin trapped, or the host failed
+)
+
+// Code returns the family's word for a code of the host.
+func (f *Family) Code(code string) string {
+	for _, c := range f.Codes {
+		if c[0] == code {
+			return c[1]
+		}
+	}
+	return code
+}
+
+// A Route is a method and a pattern that the plugin serves.
+type Route struct {
+	Method string
+	// Pattern is a path whose segments are literal or ":name", which matches
+	// one segment. A literal wins over a name.
+	Pattern string
+	Family  int      // index
+	Write   bool     // the call may write; a route that only reads never conflicts
+	Auth    []string // kinds of credentials that are taken; empty: anybody may call
+	// Optional: a request without any credential is let in as nobody. A
+	// credential that is there and wrong is refused all the same.
+	Optional bool
+	Body     BodyMode
+	MaxBody  int // bytes; 0: the host's limit
+}
+
+// A BodyMode says what a route takes as body.
+type BodyMode string
+
+const (
+	NoBody   BodyMode = ""     // ignored
+	JSONBody BodyMode = "json" // parsed whatever the Content-Type says; empty is no value
+	FormBody BodyMode = "form" // urlencoded or multipart fields
+	RawBody  BodyMode = "raw"  // bytes as they are
+)
+
+// A CredentialSource tells the host where a kind of credential stands in a
+// request. The first source that yields one is used.
+type CredentialSource struct {
+	Kind   string // "token", "session": what routes name in Auth
+	Header string // this header …
+	Scheme string // … whose value begins with this word, in any case
+	Query  string // or this query parameter
+	Cookie string // or this cookie
+}
+
+// Append writes the description as a map, so that fields can be added.
+func (d *Description) Append(w *Writer) {
+	w.Map()
+	w.Key("abi")
+	w.Int(int64(d.ABI))
+	w.Key("name")
+	w.Text(d.Name)
+	w.Key("version")
+	w.Text(d.Version)
+	w.Key("families")
+	w.Array()
+	for _, f := range d.Families {
+		w.Map()
+		w.Key("prefix")
+		w.Text(f.Prefix)
+		w.Key("errors")
+		w.Raw(f.Errors)
+		w.Key("codes")
+		w.Map()
+		for _, c := range f.Codes {
+			w.Key(c[0])
+			w.Text(c[1])
+		}
+		w.End()
+		w.End()
+	}
+	w.End()
+	w.Key("routes")
+	w.Array()
+	for _, r := range d.Routes {
+		w.Map()
+		w.Key("method")
+		w.Text(r.Method)
+		w.Key("pattern")
+		w.Text(r.Pattern)
+		w.Key("family")
+		w.Int(int64(r.Family))
+		w.Key("write")
+		w.Bool(r.Write)
+		w.Key("auth")
+		appendTexts(w, r.Auth)
+		w.Key("optional")
+		w.Bool(r.Optional)
+		w.Key("body")
+		w.Text(string(r.Body))
+		w.Key("max_body")
+		w.Int(int64(r.MaxBody))
+		w.End()
+	}
+	w.End()
+	w.Key("credentials")
+	w.Array()
+	for _, c := range d.Credentials {
+		w.Map()
+		w.Key("kind")
+		w.Text(c.Kind)
+		w.Key("header")
+		w.Text(c.Header)
+		w.Key("scheme")
+		w.Text(c.Scheme)
+		w.Key("query")
+		w.Text(c.Query)
+		w.Key("cookie")
+		w.Text(c.Cookie)
+		w.End()
+	}
+	w.End()
+	w.Key("grants")
+	appendTexts(w, d.Grants)
+	w.End()
+}
+
+func appendTexts(w *Writer, texts []string) {
+	w.Array()
+	for _, t := range texts {
+		w.Text(t)
+	}
+	w.End()
+}
+
+// ReadDescription reads what a guest says of itself and checks that it makes
+// sense. A field that is absent or null has its zero value; one of the wrong
+// type is refused, lest a route with "auth": "token" be open to anybody. The
+// result shares nothing with v.
+func ReadDescription(v Value) (*Description, error) {
+	if !v.Valid() {
+		return nil, fmt.Errorf("description: %w", ErrFrame)
+	}
+	if v.Kind() != Map {
+		return nil, fmt.Errorf("description: want an object, got %s", v.Kind())
+	}
+	f := fields{of: v, where: "description"}
+	d := &Description{
+		ABI:     f.int("abi"),
+		Name:    f.text("name"),
+		Version: f.text("version"),
+		Grants:  f.texts("grants"),
+	}
+	families, credentials, routes := f.get("families", Array), f.get("credentials", Array), f.get("routes", Array)
+	switch {
+	case f.err != nil:
+		return nil, f.err
+	case d.ABI != Version:
+		return nil, fmt.Errorf("description: plugin was built for ABI version %d, this host has version %d", d.ABI, Version)
+	case !validName(d.Name):
+		return nil, fmt.Errorf("description: name %q: want 1 to 23 of a-z, 0-9 and '-', a letter first", d.Name)
+	}
+	for it := families.Items(); it.Next(); {
+		f := fields{of: it.Value(), where: fmt.Sprintf("description: family %d", len(d.Families))}
+		family := Family{Prefix: f.text("prefix"), Errors: append(Value(nil), f.of.Get("errors")...)}
+		for codes := f.get("codes", Map).Entries(); codes.Next(); {
+			own, ok := codes.Value().Text()
+			if !ok {
+				return nil, fmt.Errorf("%s: codes: %s: want a string, got %s", f.where, codes.Key(), codes.Value().Kind())
+			}
+			family.Codes = append(family.Codes, [2]string{string(codes.Key()), own})
+		}
+		if f.err != nil {
+			return nil, f.err
+		}
+		if len(family.Prefix) == 0 || family.Prefix[0] != '/' {
+			return nil, fmt.Errorf("%s: prefix %q: want it to begin with '/'", f.where, family.Prefix)
+		}
+		d.Families = append(d.Families, family)
+	}
+	for it := credentials.Items(); it.Next(); {
+		f := fields{of: it.Value(), where: fmt.Sprintf("description: credential %d", len(d.Credentials))}
+		source := CredentialSource{
+			Kind: f.text("kind"), Header: f.text("header"), Scheme: f.text("scheme"),
+			Query: f.text("query"), Cookie: f.text("cookie"),
+		}
+		if f.err != nil {
+			return nil, f.err
+		}
+		if source.Kind == "" {
+			return nil, fmt.Errorf("%s: want a kind", f.where)
+		}
+		d.Credentials = append(d.Credentials, source)
+	}
+	for it := routes.Items(); it.Next(); {
+		r, err := readRoute(it.Value(), len(d.Families))
+		if err != nil {
+			return nil, err
+		}
+		d.Routes = append(d.Routes, r)
+	}
+	return d, nil
+}
+
+func readRoute(v Value, families int) (Route, error) {
+	f := fields{of: v, where: "description: route"}
+	r := Route{Method: f.text("method"), Pattern: f.text("pattern")}
+	f.where += " " + r.Method + " " + r.Pattern
+	r.Family, r.MaxBody = f.int("family"), f.int("max_body")
+	r.Write, r.Optional = f.bool("write"), f.bool("optional")
+	r.Auth, r.Body = f.texts("auth"), BodyMode(f.text("body"))
+	if f.err != nil {
+		return r, f.err
+	}
+	switch r.Method {
+	case "GET", "POST", "PUT", "PATCH", "DELETE":
+	default:
+		return r, fmt.Errorf("%s: method: want GET, POST, PUT, PATCH or DELETE", f.where)
+	}
+	switch r.Body {
+	case NoBody, JSONBody, FormBody, RawBody:
+	default:
+		return r, fmt.Errorf("%s: body %q: want json, form, raw or nothing", f.where, r.Body)
+	}
+	if len(r.Pattern) == 0 || r.Pattern[0] != '/' {
+		return r, fmt.Errorf("%s: want the pattern to begin with '/'", f.where)
+	}
+	if r.Family < 0 || r.Family >= families {
+		return r, fmt.Errorf("%s: family %d is not one of the %d described", f.where, r.Family, families)
+	}
+	if r.MaxBody < 0 {
+		return r, fmt.Errorf("%s: max_body %d is negative", f.where, r.MaxBody)
+	}
+	return r, nil
+}
+
+// fields reads the fields of a map and keeps the first thing that was wrong.
+type fields struct {
+	of    Value
+	where string
+	err   error
+}
+
+// get returns the field under key, or no value if it is absent or null.
+func (f *fields) get(key string, want Kind) Value {
+	if kind := f.of.Kind(); kind != Map {
+		f.wrong("want an object, got %s", kind)
+		return nil
+	}
+	v := f.of.Get(key)
+	if v.IsNil() {
+		return nil
+	}
+	if v.Kind() != want {
+		f.wrong("%s: want %s, got %s", key, want, v.Kind())
+		return nil
+	}
+	return v
+}
+
+func (f *fields) wrong(format string, args ...any) {
+	if f.err == nil {
+		f.err = fmt.Errorf("%s: %s", f.where, fmt.Sprintf(format, args...))
+	}
+}
+
+func (f *fields) text(key string) string {
+	s, _ := f.get(key, String).Text()
+	return s
+}
+
+func (f *fields) bool(key string) bool {
+	b, _ := f.get(key, Bool).Bool()
+	return b
+}
+
+func (f *fields) int(key string) int {
+	v := f.get(key, Int)
+	n, ok := v.Int()
+	if v.Exists() && (!ok || int64(int(n)) != n) {
+		f.wrong("%s: is out of range", key)
+	}
+	return int(n)
+}
+
+func (f *fields) texts(key string) (list []string) {
+	for it := f.get(key, Array).Items(); it.Next(); {
+		s, ok := it.Value().Text()
+		if !ok {
+			f.wrong("%s: want strings, got %s", key, it.Value().Kind())
+		}
+		list = append(list, s)
+	}
+	return list
+}
+
+// validName keeps names short enough to stand before every key of a plugin.
+func validName(name string) bool {
+	if len(name) == 0 || len(name) > 23 {
+		return false
+	}
+	for i, c := range []byte(name) {
+		if !('a' <= c && c <= 'z' || i > 0 && ('0' <= c && c <= '9' || c == '-')) {
+			return false
+		}
+	}
+	return true
+}

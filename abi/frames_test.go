@@ -1,0 +1,413 @@
+package abi_test
+
+import (
+	"errors"
+	"math"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/edgeset/edgeset/abi"
+)
+
+// value returns what write writes.
+func value(write func(w *abi.Writer)) abi.Value {
+	var w abi.Writer
+	write(&w)
+	return w.Value()
+}
+
+// pairs returns names and values as Pairs.
+func pairs(texts ...string) abi.Pairs {
+	return abi.Pairs(value(func(w *abi.Writer) {
+		w.Array()
+		for _, s := range texts {
+			w.Text(s)
+		}
+		w.End()
+	}))
+}
+
+// longer returns the record v with one more element, as a newer version of the
+// contract might send it.
+func longer(t *testing.T, v abi.Value) abi.Value {
+	t.Helper()
+	return value(func(w *abi.Writer) {
+		w.Array()
+		for it := v.Items(); it.Next(); {
+			w.Raw(it.Value())
+		}
+		w.Map()
+		w.Key("new")
+		w.Bool(true)
+		w.EndAll()
+	})
+}
+
+func TestRequestsComeThrough(t *testing.T) {
+	caller := abi.Caller{Account: "a1", App: "app", Proof: "token", Token: "t1", Expires: 1700000000000000}
+	sent := abi.Request{
+		Kind: abi.CallRequest, Route: 300, Method: "POST", Path: "/v2/ü", Params: abi.Value(pairs("x", "y")),
+		Query: pairs("q", "1"), Headers: pairs("Content-Type", "application/json"),
+		BodyKind: abi.BodyValue, Body: value(func(w *abi.Writer) { w.Array(); w.Int(-5); w.End() }),
+		Caller: caller, Credential: abi.Credential{Kind: "token", Value: "secret"},
+		Time: 1700000000000001, Remote: "2001:db8::1", ID: "r1", BaseURL: "https://example.org",
+	}
+	frame := value(sent.Append)
+	if !frame.Valid() {
+		t.Fatalf("frame % x is not valid", []byte(frame))
+	}
+	for name, frame := range map[string]abi.Value{"as sent": frame, "from a newer host": longer(t, frame)} {
+		t.Run(name, func(t *testing.T) {
+			var got abi.RawRequest
+			if err := abi.ReadRequest(frame, &got); err != nil {
+				t.Fatal(err)
+			}
+			want := abi.RawRequest{
+				Kind: sent.Kind, Route: sent.Route, Method: []byte(sent.Method), Path: []byte(sent.Path), Params: sent.Params,
+				Query: sent.Query, Headers: sent.Headers, BodyKind: sent.BodyKind, Body: sent.Body,
+				Caller: got.Caller, Credential: got.Credential,
+				Time: sent.Time, Remote: []byte(sent.Remote), ID: []byte(sent.ID), BaseURL: []byte(sent.BaseURL),
+			}
+			if !reflect.DeepEqual(got, want) {
+				t.Errorf("got %+v\nwant %+v", got, want)
+			}
+			for _, v := range []abi.Value{got.Caller, longer(t, got.Caller)} {
+				if c, err := abi.ReadCaller(v); err != nil || c != caller {
+					t.Errorf("caller %+v, %v", c, err)
+				}
+			}
+			for _, v := range []abi.Value{got.Credential, longer(t, got.Credential)} {
+				if c, err := abi.ReadCredential(v); err != nil || c != sent.Credential {
+					t.Errorf("credential %+v, %v", c, err)
+				}
+			}
+		})
+	}
+	t.Run("reading one allocates nothing", func(t *testing.T) {
+		var got abi.RawRequest
+		if n := testing.AllocsPerRun(100, func() {
+			if err := abi.ReadRequest(frame, &got); err != nil {
+				t.Fatal(err)
+			}
+		}); n > 0 {
+			t.Errorf("allocates %v times", n)
+		}
+	})
+	t.Run("the empty request", func(t *testing.T) {
+		var empty abi.Request
+		var got abi.RawRequest
+		if err := abi.ReadRequest(value(empty.Append), &got); err != nil {
+			t.Fatal(err)
+		}
+		if c, err := abi.ReadCaller(got.Caller); err != nil || !c.IsZero() {
+			t.Errorf("caller %+v, %v", c, err)
+		}
+		if !got.Params.IsNil() || !got.Body.IsNil() || !got.Credential.IsNil() || len(got.Query) != 0 {
+			t.Errorf("got %+v", got)
+		}
+	})
+}
+
+func TestPairsAreSearched(t *testing.T) {
+	p := pairs("a", "1", "B", "2", "a", "3", "", "empty")
+	for _, c := range []struct {
+		name, want string
+		found      bool
+	}{{"a", "1", true}, {"b", "", false}, {"B", "2", true}, {"", "empty", true}, {"1", "", false}} {
+		if got, found := p.Get(c.name); got != c.want || found != c.found {
+			t.Errorf("Get(%q) = %q, %t", c.name, got, found)
+		}
+	}
+	if got, found := p.GetFold("b"); got != "2" || !found {
+		t.Errorf("GetFold(b) = %q, %t", got, found)
+	}
+	if _, found := p.GetFold("[\x7f"); found {
+		t.Error("GetFold folds more than letters")
+	}
+	for _, broken := range []abi.Pairs{nil, abi.Pairs("\xdd\xff\xff\xff\xff\xa1a\xa1b"), abi.Pairs("\x92\xa1a\x01"), abi.Pairs("\x91\xa1a"), abi.Pairs("\x05")} {
+		if _, found := broken.Get(""); found {
+			t.Errorf("% x: found something", []byte(broken))
+		}
+		broken.Each(func(k, v []byte) bool { t.Errorf("% x: walked %q", []byte(broken), k); return true })
+	}
+}
+
+func TestRepliesComeThrough(t *testing.T) {
+	problem := abi.Error{Status: 409, Code: "taken", Message: "the name is taken", Detail: value(func(w *abi.Writer) { w.Text("name") })}
+	caller := abi.Caller{Account: "a1", Proof: "token"}
+	for name, sent := range map[string]abi.Reply{
+		"no body": {Status: 204, BodyKind: abi.BodyNone, Body: abi.Value("\xc0")},
+		"a value": {Status: 200, BodyKind: abi.BodyValue, Body: value(func(w *abi.Writer) { w.Map(); w.Key("a"); w.Int(1); w.End() })},
+		"bytes":   {Status: 200, Headers: pairs("Content-Type", "image/png"), BodyKind: abi.BodyRaw, Body: value(func(w *abi.Writer) { w.Bytes([]byte{1, 2}) })},
+		"error":   {Status: 409, BodyKind: abi.BodyError, Body: value(problem.Append)},
+		"caller":  {Status: 200, BodyKind: abi.BodyCaller, Body: value(func(w *abi.Writer) { abi.AppendCaller(w, &caller) })},
+	} {
+		t.Run(name, func(t *testing.T) {
+			frame := value(sent.Append)
+			var got abi.Reply
+			for _, frame := range []abi.Value{frame, longer(t, frame)} {
+				if err := abi.ReadReply(frame, &got); err != nil || !reflect.DeepEqual(got, sent) {
+					t.Errorf("got %+v, %v, want %+v", got, err, sent)
+				}
+			}
+		})
+	}
+	for _, body := range []abi.Value{value(problem.Append), longer(t, value(problem.Append))} {
+		if got, err := abi.ReadError(409, body); err != nil || !reflect.DeepEqual(*got, problem) || got.Error() != "taken: the name is taken" {
+			t.Errorf("error %+v, %v", got, err)
+		}
+	}
+}
+
+func TestRepliesThatAreRefused(t *testing.T) {
+	for name, frame := range map[string]string{
+		"nothing":                       "",
+		"no array":                      "\x01",
+		"too few fields":                "\x93\x01\xc0\x00",
+		"something behind it":           "\x94\x01\xc0\x00\xc0\xc0",
+		"a status beyond HTTP":          "\x94\xcd\x03\xe8\xc0\x00\xc0",
+		"a negative status":             "\x94\xff\xc0\x00\xc0",
+		"an unknown kind of body":       "\x94\x01\xc0\x07\xc0",
+		"a form":                        "\x94\x01\xc0\x03\xc0",
+		"a kind that wraps to a known":  "\x94\x01\xc0\xcd\x01\x01\xc0",
+		"a header without value":        "\x94\x01\x91\xa1a\x00\xc0",
+		"a header that is no text":      "\x94\x01\x92\xa1a\x01\x00\xc0",
+		"headers that are no list":      "\x94\x01\x80\x00\xc0",
+		"raw bytes that are text":       "\x94\x01\xc0\x02\xa1a",
+		"a body nested too deep":        "\x94\x01\xc0\x01" + strings.Repeat("\x91", 64) + "\x90",
+		"a body with a number for key":  "\x94\x01\xc0\x01\x81\x01\x01",
+		"a body that is no number":      "\x94\x01\xc0\x01\xd5\x01,,",
+		"a body of an unknown type":     "\x94\x01\xc0\x01\xd4\x02x",
+		"headers nested beyond a stack": "\x94\x01" + strings.Repeat("\x91", 1<<20),
+	} {
+		t.Run(name, func(t *testing.T) {
+			var p abi.Reply
+			if err := abi.ReadReply([]byte(frame), &p); !errors.Is(err, abi.ErrFrame) {
+				t.Errorf("got %v, %+v", err, p)
+			}
+		})
+	}
+}
+
+func TestPagesComeThrough(t *testing.T) {
+	for name, sent := range map[string]abi.Page{
+		"empty":   {},
+		"full":    {Entries: []abi.Entry{{Key: []byte("a"), Value: []byte("1")}, {Key: []byte("b"), Value: []byte{}}}, More: true},
+		"partial": {Entries: []abi.Entry{{Key: []byte("a"), Value: make([]byte, 70000)}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, err := abi.ReadPage(value(sent.Append))
+			if err != nil || !reflect.DeepEqual(got, sent) {
+				t.Errorf("got %+v, %v", got, err)
+			}
+		})
+	}
+	for name, list := range map[string]string{
+		"nothing": "", "no array": "\x01", "a key without value": "\x92\xc2\xc4\x00", "no flag": "\x90",
+		"a lying count": "\xdd\xff\xff\xff\xff\xc2", "text for a key": "\x93\xc2\xa1a\xc4\x00", "something behind it": "\x91\xc2\xc2",
+	} {
+		if _, err := abi.ReadPage([]byte(list)); !errors.Is(err, abi.ErrFrame) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func description() abi.Description {
+	return abi.Description{
+		ABI: abi.Version, Name: "hello-1", Version: "1.2.3",
+		Families: []abi.Family{{Prefix: "/v1", Errors: value(func(w *abi.Writer) { w.Text("$code") }),
+			Codes: [][2]string{{abi.HostNotFound, "gone"}, {abi.HostBusy, "later"}}}, {Prefix: "/", Errors: abi.Value("\xc0")}},
+		Routes: []abi.Route{
+			{Method: "GET", Pattern: "/v1/a/:b", Family: 0, Auth: []string{"token", "session"}, Optional: true},
+			{Method: "POST", Pattern: "/x", Family: 1, Write: true, Body: abi.JSONBody, MaxBody: 1 << 20},
+		},
+		Credentials: []abi.CredentialSource{{Kind: "token", Header: "Authorization", Scheme: "Bearer"}, {Kind: "session", Query: "q", Cookie: "c"}},
+		Grants:      []string{abi.GrantKV, abi.GrantPasswords},
+	}
+}
+
+func TestDescriptionsComeThrough(t *testing.T) {
+	sent := description()
+	frame := append(abi.Value(nil), value(sent.Append)...)
+	got, err := abi.ReadDescription(frame)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range frame {
+		frame[i] = 0xc1 // the result shares nothing with it
+	}
+	if !reflect.DeepEqual(*got, sent) {
+		t.Errorf("got %+v\nwant %+v", *got, sent)
+	}
+}
+
+func TestDescriptionsThatAreRefused(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		change func(d *abi.Description)
+		want   string
+	}{
+		{"another version of the contract", func(d *abi.Description) { d.ABI = 2 }, "description: plugin was built for ABI version 2, this host has version 1"},
+		{"no name", func(d *abi.Description) { d.Name = "" }, `description: name "": want 1 to 23 of a-z, 0-9 and '-', a letter first`},
+		{"a name that begins with a digit", func(d *abi.Description) { d.Name = "1a" }, `description: name "1a": want 1 to 23 of a-z, 0-9 and '-', a letter first`},
+		{"a relative prefix", func(d *abi.Description) { d.Families[1].Prefix = "v1" }, `description: family 1: prefix "v1": want it to begin with '/'`},
+		{"a relative pattern", func(d *abi.Description) { d.Routes[0].Pattern = "a" }, "description: route GET a: want the pattern to begin with '/'"},
+		{"an unknown method", func(d *abi.Description) { d.Routes[0].Method = "get" }, "description: route get /v1/a/:b: method: want GET, POST, PUT, PATCH or DELETE"},
+		{"an unknown body", func(d *abi.Description) { d.Routes[1].Body = "xml" }, `description: route POST /x: body "xml": want json, form, raw or nothing`},
+		{"a family that is not there", func(d *abi.Description) { d.Routes[1].Family = 2 }, "description: route POST /x: family 2 is not one of the 2 described"},
+		{"a negative size", func(d *abi.Description) { d.Routes[1].MaxBody = -1 }, "description: route POST /x: max_body -1 is negative"},
+		{"a source without a kind", func(d *abi.Description) { d.Credentials[1].Kind = "" }, "description: credential 1: want a kind"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			d := description()
+			c.change(&d)
+			if _, err := abi.ReadDescription(value(d.Append)); err == nil || err.Error() != c.want {
+				t.Errorf("got %v, want %s", err, c.want)
+			}
+		})
+	}
+	// entry writes a description with one entry of its own.
+	entry := func(key string, write func(w *abi.Writer)) abi.Value {
+		return value(func(w *abi.Writer) {
+			w.Map()
+			w.Key("abi")
+			w.Int(abi.Version)
+			w.Key("name")
+			w.Text("x")
+			w.Key("families")
+			w.Array()
+			w.Map()
+			w.Key("prefix")
+			w.Text("/")
+			w.End()
+			w.End()
+			w.Key(key)
+			write(w)
+			w.End()
+		})
+	}
+	route := func(key string, write func(w *abi.Writer)) abi.Value {
+		return entry("routes", func(w *abi.Writer) {
+			w.Array()
+			w.Map()
+			w.Key("method")
+			w.Text("GET")
+			w.Key("pattern")
+			w.Text("/")
+			w.Key(key)
+			write(w)
+			w.End()
+			w.End()
+		})
+	}
+	token := func(w *abi.Writer) { w.Text("token") }
+	for _, c := range []struct {
+		name string
+		v    abi.Value
+		want string
+	}{
+		{"one kind instead of a list, which would open the route", route("auth", token), "description: route GET /: auth: want an array, got a string"},
+		{"a list of numbers", route("auth", func(w *abi.Writer) { w.Array(); w.Int(1); w.End() }), "description: route GET /: auth: want strings, got an integer"},
+		{"a word for a boolean", route("write", token), "description: route GET /: write: want a boolean, got a string"},
+		{"an integer beyond 64 bits", route("max_body", func(w *abi.Writer) { w.Uint(math.MaxUint64) }), "description: route GET /: max_body: is out of range"},
+		{"routes that are no list", entry("routes", token), "description: routes: want an array, got a string"},
+		{"a route that is no object", entry("routes", func(w *abi.Writer) { w.Array(); w.Nil(); w.End() }), "description: route: want an object, got null"},
+		{"a code that is no string", entry("families", func(w *abi.Writer) {
+			w.Array()
+			w.Map()
+			w.Key("codes")
+			w.Map()
+			w.Key("busy")
+			w.Int(1)
+			w.End()
+			w.End()
+			w.End()
+		}), "description: family 0: codes: busy: want a string, got an integer"},
+		{"codes that are no object", entry("families", func(w *abi.Writer) {
+			w.Array()
+			w.Map()
+			w.Key("codes")
+			w.Array()
+			w.End()
+			w.End()
+			w.End()
+		}), "description: family 0: codes: want an object, got an array"},
+		{"not an object", value(token), "description: want an object, got a string"},
+		{"not a value", abi.Value("\x81\x01"), "description: abi: malformed frame"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if _, err := abi.ReadDescription(c.v); err == nil || !strings.HasPrefix(err.Error(), c.want) {
+				t.Errorf("got %v, want %s", err, c.want)
+			}
+		})
+	}
+	t.Run("null is as good as absent", func(t *testing.T) {
+		d, err := abi.ReadDescription(route("auth", func(w *abi.Writer) { w.Nil() }))
+		if err != nil || d.Routes[0].Auth != nil {
+			t.Errorf("got %+v, %v", d, err)
+		}
+	})
+}
+
+func TestCodesAndErrorsBelongTogether(t *testing.T) {
+	for _, err := range []error{abi.ErrKey, abi.ErrValue, abi.ErrTooLarge, abi.ErrReadOnly, abi.ErrDenied, abi.ErrArgument, abi.ErrHost} {
+		code := abi.CodeOf(err)
+		if code >= abi.CodeNotFound || abi.ErrorOf(code) != err {
+			t.Errorf("%v has code %d, which stands for %v", err, code, abi.ErrorOf(code))
+		}
+	}
+	if abi.CodeOf(errors.New("other")) != abi.CodeHost || abi.ErrorOf(-1000) != abi.ErrHost {
+		t.Error("what is unknown is not the host's failure")
+	}
+}
+
+func FuzzFrames(f *testing.F) {
+	d, q, p := description(), abi.Request{Caller: abi.Caller{Proof: "x"}, Credential: abi.Credential{Kind: "x"}}, abi.Reply{Headers: pairs("a", "b")}
+	page := abi.Page{Entries: []abi.Entry{{Key: []byte("k")}}}
+	for _, write := range []func(*abi.Writer){d.Append, q.Append, p.Append, page.Append, (&abi.Error{Code: "c"}).Append} {
+		f.Add([]byte(value(write)))
+	}
+	f.Add([]byte("\xdd\xff\xff\xff\xff\xc2"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		frame := append([]byte(nil), b...)
+		var q abi.RawRequest
+		if abi.ReadRequest(frame, &q) == nil {
+			abi.ReadCaller(q.Caller)
+			abi.ReadCredential(q.Credential)
+			q.Query.Get("a")
+			q.Headers.GetFold("a")
+		}
+		var p abi.Reply
+		if abi.ReadReply(frame, &p) == nil {
+			if !p.Body.Valid() {
+				t.Fatalf("% x: body is not valid", b)
+			}
+			n := 0
+			p.Headers.Each(func(k, v []byte) bool { n += 2; return true })
+			if n != abi.Value(p.Headers).Len() {
+				t.Fatalf("% x: headers are not pairs of text", b)
+			}
+			var again abi.Reply
+			if err := abi.ReadReply(value(p.Append), &again); err != nil || !reflect.DeepEqual(p, again) {
+				t.Fatalf("% x: read as %+v, again as %+v, %v", b, p, again, err)
+			}
+			abi.ReadError(p.Status, p.Body)
+			abi.ReadCaller(p.Body)
+		}
+		if d, err := abi.ReadDescription(frame); err == nil {
+			again, err := abi.ReadDescription(value(d.Append))
+			if err != nil || len(again.Routes) != len(d.Routes) {
+				t.Fatalf("% x: read as %+v, again as %+v, %v", b, d, again, err)
+			}
+		}
+		if page, err := abi.ReadPage(frame); err == nil {
+			if _, err := abi.ReadPage(value(page.Append)); err != nil {
+				t.Fatalf("% x: page %+v does not come through", b, page)
+			}
+		}
+		if string(frame) != string(b) {
+			t.Fatal("a frame was changed by reading it")
+		}
+	})
+}

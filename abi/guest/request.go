@@ -1,0 +1,171 @@
+package guest
+
+import (
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/edgeset/edgeset/abi"
+)
+
+// A Request is what a handler is asked. Strings it returns are the handler's to
+// keep; values and byte slices are valid until the handler returns.
+type Request struct {
+	raw    abi.RawRequest
+	plugin *Plugin
+	caller abi.Caller
+	host   abi.Host
+	kv     KV
+}
+
+// Method returns the HTTP method. A HEAD request arrives as GET.
+func (r *Request) Method() string { return string(r.raw.Method) }
+
+// Path returns the decoded path.
+func (r *Request) Path() string { return string(r.raw.Path) }
+
+// Param returns what a ":name" of the route's pattern matched.
+func (r *Request) Param(name string) string {
+	pattern := r.plugin.desc.Routes[r.raw.Route].Pattern
+	it := r.raw.Params.Items()
+	for i := 0; i < len(pattern); i++ {
+		if pattern[i] != ':' || pattern[i-1] != '/' {
+			continue
+		}
+		end := i + 1
+		for end < len(pattern) && pattern[end] != '/' {
+			end++
+		}
+		if !it.Next() {
+			return ""
+		}
+		if pattern[i+1:end] == name {
+			s, _ := it.Value().Text()
+			return s
+		}
+		i = end
+	}
+	return ""
+}
+
+// Query returns the first query parameter of that name, or "".
+func (r *Request) Query(name string) string { s, _ := r.raw.Query.Get(name); return s }
+
+// HasQuery tells whether there is a query parameter of that name.
+func (r *Request) HasQuery(name string) bool { _, ok := r.raw.Query.Get(name); return ok }
+
+// Value returns a parameter from the query or, if it is not there, from the
+// form in the body; and whether there is one.
+func (r *Request) Value(name string) (string, bool) {
+	if s, ok := r.raw.Query.Get(name); ok {
+		return s, true
+	}
+	if r.raw.BodyKind == abi.BodyForm {
+		return abi.Pairs(r.raw.Body).Get(name)
+	}
+	return "", false
+}
+
+// Int returns a parameter as a whole number, def if it is absent, and an error
+// for the client if it is not a number.
+func (r *Request) Int(name string, def int64) (int64, error) {
+	s, ok := r.Value(name)
+	if !ok {
+		return def, nil
+	}
+	n, err := strconv.ParseInt(s, 10, 64)
+	if err != nil {
+		return 0, Errorf(400, "bad_parameter", "%s: %q is not a whole number", name, s)
+	}
+	return n, nil
+}
+
+// Bool returns a parameter as a boolean, def if it is absent, and an error for
+// the client if it is neither true nor false (1 nor 0).
+func (r *Request) Bool(name string, def bool) (bool, error) {
+	s, ok := r.Value(name)
+	if !ok {
+		return def, nil
+	}
+	switch s {
+	case "true", "1", "":
+		return true, nil
+	case "false", "0":
+		return false, nil
+	}
+	return false, Errorf(400, "bad_parameter", "%s: %q is neither true nor false", name, s)
+}
+
+// QueryPairs returns all query parameters in their order.
+func (r *Request) QueryPairs() abi.Pairs { return r.raw.Query }
+
+// Form returns the fields of a form body in their order.
+func (r *Request) Form() abi.Pairs {
+	if r.raw.BodyKind != abi.BodyForm {
+		return nil
+	}
+	return abi.Pairs(r.raw.Body)
+}
+
+// Header returns the first header of that name, in any case, or "".
+func (r *Request) Header(name string) string { s, _ := r.raw.Headers.GetFold(name); return s }
+
+// Body returns the value of a JSON body; no value if the body is empty.
+func (r *Request) Body() abi.Value {
+	if r.raw.BodyKind != abi.BodyValue {
+		return nil
+	}
+	return r.raw.Body
+}
+
+// RawBody returns the bytes of a raw body.
+func (r *Request) RawBody() []byte {
+	if r.raw.BodyKind != abi.BodyRaw {
+		return nil
+	}
+	b, _ := r.raw.Body.Bytes()
+	return b
+}
+
+// Caller returns who makes the request; the zero Caller on routes that are open.
+func (r *Request) Caller() *abi.Caller { return &r.caller }
+
+// Time returns the time of the request: the same for all of it, and for a
+// second run of it.
+func (r *Request) Time() time.Time { return time.UnixMicro(r.raw.Time) }
+
+// Remote returns the client's address without its port.
+func (r *Request) Remote() string { return string(r.raw.Remote) }
+
+// ID returns the request's id, as it stands in the host's log.
+func (r *Request) ID() string { return string(r.raw.ID) }
+
+// BaseURL returns scheme and host as the client used them, for building links.
+func (r *Request) BaseURL() string { return string(r.raw.BaseURL) }
+
+// KV returns the plugin's key space, within the transaction of this request.
+func (r *Request) KV() *KV { return &r.kv }
+
+// Config returns a setting from the operator's manifest, or def.
+func (r *Request) Config(key, def string) string {
+	if s, ok := r.host.Config(key); ok {
+		return s
+	}
+	return def
+}
+
+// HashPassword returns a hash of a password for storing.
+func (r *Request) HashPassword(password string) ([]byte, error) {
+	return r.host.HashPassword([]byte(password))
+}
+
+// VerifyPassword compares a password with a stored hash. Give it no hash where
+// there is no account: it then takes as long, and says no.
+func (r *Request) VerifyPassword(hash []byte, password string) (bool, error) {
+	return r.host.VerifyPassword(hash, []byte(password))
+}
+
+// Logf writes a line to the host's log.
+func (r *Request) Logf(level abi.LogLevel, format string, args ...any) {
+	r.host.Log(level, fmt.Sprintf(format, args...))
+}

@@ -1,0 +1,65 @@
+package guest
+
+import (
+	"fmt"
+
+	"github.com/edgeset/edgeset/abi"
+)
+
+// A Response is what a handler answers: 200 without a body until it says
+// something else.
+type Response struct {
+	status  int
+	kind    abi.BodyKind
+	body    *abi.Writer
+	headers abi.Writer
+}
+
+func (w *Response) reset(body *abi.Writer) {
+	w.status, w.kind, w.body = 0, abi.BodyNone, body
+	w.headers.Reset(w.headers.Value())
+}
+
+// Status sets the HTTP status.
+func (w *Response) Status(status int) { w.status = status }
+
+// Header adds a header.
+func (w *Response) Header(name, value string) {
+	if w.headers.Len() == 0 {
+		w.headers.Array()
+	}
+	w.headers.Text(name)
+	w.headers.Text(value)
+}
+
+// Value returns the writer of the body, a value that the host renders as JSON.
+func (w *Response) Value() *abi.Writer {
+	w.kind = abi.BodyValue
+	return w.body
+}
+
+// Bytes makes the body these bytes, of this Content-Type.
+func (w *Response) Bytes(contentType string, b []byte) {
+	w.Header("Content-Type", contentType)
+	w.kind = abi.BodyRaw
+	w.body.Reset(w.body.Value())
+	w.body.Bytes(b)
+}
+
+// Fail makes the answer a refusal in the form of the family, and keeps what the
+// handler wrote: for the refusal that must leave a trace, such as a failed
+// login that counts. The handler then returns nil. One that returns an error
+// instead leaves no trace, which is what most refusals want.
+func (w *Response) Fail(e *Error) {
+	w.status, w.kind = e.Status, abi.BodyRefusal
+	w.body.Reset(w.body.Value())
+	e.Append(w.body)
+}
+
+// Error is a refusal that the client is told, in the form of its API family.
+type Error = abi.Error
+
+// Errorf makes an *Error of an HTTP status, a stable code and a message.
+func Errorf(status int, code, format string, args ...any) *Error {
+	return &Error{Status: status, Code: code, Message: fmt.Sprintf(format, args...)}
+}

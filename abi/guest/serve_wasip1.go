@@ -1,0 +1,212 @@
+//go:build wasip1
+
+package guest
+
+import (
+	"runtime/debug"
+	"time"
+	"unsafe"
+
+	"github.com/edgeset/edgeset/abi"
+	pdk "github.com/extism/go-pdk"
+)
+
+// served is the plugin of this module: a Wasm module is one plugin, and its
+// instance answers one call at a time.
+var served struct {
+	call *Call
+	host imports
+	in   []byte
+}
+
+// Serve makes p the plugin of this module. Call it once, from init.
+func Serve(p *Plugin) { debug.SetGCPercent(-1); served.call = p.NewCall() }
+
+//go:wasmexport edge_abi_version
+func exportVersion() int32 { return abi.Version }
+
+//go:wasmexport edge_alloc
+func exportAlloc(size uint32) unsafe.Pointer {
+	if int(size) > cap(served.in) {
+		served.in = make([]byte, size)
+	}
+	return unsafe.Pointer(unsafe.SliceData(served.in))
+}
+
+//go:wasmexport edge_call
+func exportCall(size uint32) uint64 {
+	served.host.reset()
+	reply, err := served.call.Do(&served.host, served.in[:size])
+	if err != nil {
+		panic(err)
+	}
+	return uint64(uintptr(unsafe.Pointer(unsafe.SliceData(reply))))<<32 | uint64(len(reply))
+}
+
+//go:wasmimport edge kv_get
+func kvGet(key unsafe.Pointer, keyLen uint32, buf unsafe.Pointer, size uint32) int64
+
+//go:wasmimport edge kv_get_many
+func kvGetMany(keys unsafe.Pointer, keysLen uint32, buf unsafe.Pointer, size uint32) int64
+
+//go:wasmimport edge kv_put
+func kvPut(key unsafe.Pointer, keyLen uint32, value unsafe.Pointer, valueLen uint32, ttl uint32) int64
+
+//go:wasmimport edge kv_put_stamped
+func kvPutStamped(prefix unsafe.Pointer, prefixLen uint32, suffix unsafe.Pointer, suffixLen uint32,
+	value unsafe.Pointer, valueLen uint32, ttl uint32) int64
+
+//go:wasmimport edge kv_delete
+func kvDelete(key unsafe.Pointer, keyLen uint32) int64
+
+//go:wasmimport edge kv_scan
+func kvScan(start unsafe.Pointer, startLen uint32, end unsafe.Pointer, endLen uint32,
+	limit uint32, reverse uint32, buf unsafe.Pointer, size uint32) int64
+
+//go:wasmimport edge password_hash
+func passwordHash(password unsafe.Pointer, passwordLen uint32, buf unsafe.Pointer, size uint32) int64
+
+//go:wasmimport edge password_verify
+func passwordVerify(hash unsafe.Pointer, hashLen uint32, password unsafe.Pointer, passwordLen uint32) int64
+
+// take copies the result that did not fit the last call's buffer.
+//
+//go:wasmimport edge take
+func take(buf unsafe.Pointer)
+
+// chunk is how much room for results is made at a time.
+const chunk = 64 << 10
+
+// imports is the abi.Host behind the import module. What the host returns is
+// written into a room that is used from the start again with every call.
+type imports struct {
+	first []byte // kept from call to call
+	room  []byte // what is left
+	keys  abi.Writer
+	keysB []byte
+}
+
+func (h *imports) reset() {
+	if h.first == nil {
+		h.first = make([]byte, chunk)
+	}
+	h.room = h.first
+}
+
+func ptr(b []byte) (unsafe.Pointer, uint32) {
+	return unsafe.Pointer(unsafe.SliceData(b)), uint32(len(b))
+}
+
+// result returns the n bytes that a host function wrote into the room, or has
+// them written into a larger one.
+func (h *imports) result(n int64) ([]byte, error) {
+	if n < 0 {
+		return nil, abi.ErrorOf(n)
+	}
+	if int(n) > len(h.room) {
+		h.room = make([]byte, max(int(n), chunk))
+		take(unsafe.Pointer(unsafe.SliceData(h.room)))
+	}
+	b := h.room[:n:n]
+	h.room = h.room[n:]
+	return b, nil
+}
+
+func (h *imports) Get(key []byte) ([]byte, bool, error) {
+	k, kn := ptr(key)
+	b, bn := ptr(h.room)
+	n := kvGet(k, kn, b, bn)
+	if n == abi.CodeNotFound {
+		return nil, false, nil
+	}
+	value, err := h.result(n)
+	return value, err == nil, err
+}
+
+func (h *imports) GetMany(keys [][]byte) ([][]byte, error) {
+	h.keys.Reset(h.keysB)
+	h.keys.FixedArray(len(keys))
+	for _, key := range keys {
+		h.keys.Bytes(key)
+	}
+	h.keysB = h.keys.Value()
+	k, kn := ptr(h.keysB)
+	b, bn := ptr(h.room)
+	list, err := h.result(kvGetMany(k, kn, b, bn))
+	if err != nil {
+		return nil, err
+	}
+	values := make([][]byte, len(keys))
+	r := abi.Value(list).Read()
+	r.Array()
+	for i := range values {
+		values[i] = r.Bytes()
+	}
+	return values, nil
+}
+
+func seconds(ttl time.Duration) uint32 {
+	return uint32((ttl + time.Second - 1) / time.Second)
+}
+
+func check(n int64) error {
+	if n < 0 {
+		return abi.ErrorOf(n)
+	}
+	return nil
+}
+
+func (h *imports) Put(key, value []byte, ttl time.Duration) error {
+	k, kn := ptr(key)
+	v, vn := ptr(value)
+	return check(kvPut(k, kn, v, vn, seconds(ttl)))
+}
+
+func (h *imports) PutStamped(prefix, suffix, value []byte, ttl time.Duration) error {
+	p, pn := ptr(prefix)
+	s, sn := ptr(suffix)
+	v, vn := ptr(value)
+	return check(kvPutStamped(p, pn, s, sn, v, vn, seconds(ttl)))
+}
+
+func (h *imports) Delete(key []byte) error {
+	k, kn := ptr(key)
+	return check(kvDelete(k, kn))
+}
+
+func (h *imports) Scan(r abi.Range) (abi.Page, error) {
+	s, sn := ptr(r.Start)
+	e, en := ptr(r.End)
+	b, bn := ptr(h.room)
+	var reverse uint32
+	if r.Reverse {
+		reverse = 1
+	}
+	list, err := h.result(kvScan(s, sn, e, en, uint32(r.Limit), reverse, b, bn))
+	if err != nil {
+		return abi.Page{}, err
+	}
+	return abi.ReadPage(list)
+}
+
+func (h *imports) HashPassword(password []byte) ([]byte, error) {
+	p, pn := ptr(password)
+	b, bn := ptr(h.room)
+	return h.result(passwordHash(p, pn, b, bn))
+}
+
+func (h *imports) VerifyPassword(hash, password []byte) (bool, error) {
+	s, sn := ptr(hash)
+	p, pn := ptr(password)
+	n := passwordVerify(s, sn, p, pn)
+	return n == 1, check(n)
+}
+
+func (h *imports) Config(key string) (string, bool) { return pdk.GetConfig(key) }
+
+func (h *imports) Log(level abi.LogLevel, message string) {
+	levels := [...]pdk.LogLevel{pdk.LogDebug, pdk.LogInfo, pdk.LogWarn, pdk.LogError}
+	pdk.Log(levels[level], message)
+}
+
+var _ abi.Host = (*imports)(nil)

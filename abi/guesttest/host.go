@@ -1,0 +1,223 @@
+package guesttest
+
+import (
+	"bytes"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/binary"
+	"maps"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/edgeset/edgeset/abi"
+)
+
+// A Host keeps a plugin's state in memory.
+type Host struct {
+	t testing.TB
+
+	// Now is the clock: the time of requests, of stamps and of expiry.
+	Now time.Time
+	// Settings are what the operator's manifest would set.
+	Settings map[string]string
+
+	entries map[string]entry
+	stamp   int64
+}
+
+type entry struct {
+	value   []byte
+	expires time.Time // zero: never
+}
+
+// NewHost returns an empty host.
+func NewHost(t testing.TB) *Host {
+	return &Host{
+		t: t, Now: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC),
+		Settings: map[string]string{}, entries: map[string]entry{},
+	}
+}
+
+// Len returns the number of entries stored and not expired.
+func (h *Host) Len() (n int) {
+	for _, e := range h.entries {
+		if e.live(h.Now) {
+			n++
+		}
+	}
+	return n
+}
+
+func (e entry) live(now time.Time) bool { return e.expires.IsZero() || now.Before(e.expires) }
+
+// txn is one call's view of the host.
+type txn struct {
+	*Host
+	readOnly bool
+	view     map[string]entry
+	stamped  []stamped
+	writes   int
+	bytes    int
+}
+
+type stamped struct {
+	prefix, suffix []byte
+	entry          entry
+}
+
+func (h *Host) begin(readOnly bool) *txn {
+	return &txn{Host: h, readOnly: readOnly, view: maps.Clone(h.entries)}
+}
+
+func (x *txn) commit() {
+	for _, s := range x.stamped {
+		x.stamp = max(x.stamp+1, x.Now.UnixMicro())
+		key := binary.BigEndian.AppendUint64(slices.Clone(s.prefix), uint64(x.stamp))
+		x.view[string(append(key, s.suffix...))] = s.entry
+	}
+	x.entries = x.view
+}
+
+func (x *txn) Get(key []byte) ([]byte, bool, error) {
+	if err := checkKey(key, 0); err != nil {
+		return nil, false, err
+	}
+	e, ok := x.view[string(key)]
+	if !ok || !e.live(x.Now) {
+		return nil, false, nil
+	}
+	return e.value, true, nil
+}
+
+func (x *txn) GetMany(keys [][]byte) ([][]byte, error) {
+	values := make([][]byte, len(keys))
+	for i, key := range keys {
+		v, ok, err := x.Get(key)
+		if err != nil {
+			return nil, err
+		}
+		if ok {
+			values[i] = v
+		}
+	}
+	return values, nil
+}
+
+// maxKey is what the host leaves to a plugin of the store's limit.
+const maxKey = 1000
+
+func checkKey(key []byte, extra int) error {
+	if len(key)+extra == 0 || len(key)+extra > maxKey {
+		return abi.ErrKey
+	}
+	return nil
+}
+
+// write checks a write against the limits that the host has.
+func (x *txn) write(keyLen int, value []byte) error {
+	switch {
+	case x.readOnly:
+		return abi.ErrReadOnly
+	case len(value) > 1<<20:
+		return abi.ErrValue
+	}
+	x.writes++
+	x.bytes += keyLen + len(value)
+	if x.writes > 1000 || x.bytes > 8<<20 {
+		return abi.ErrTooLarge
+	}
+	return nil
+}
+
+func (x *txn) newEntry(value []byte, ttl time.Duration) entry {
+	e := entry{value: slices.Clone(value)}
+	if e.value == nil {
+		e.value = []byte{}
+	}
+	if ttl > 0 {
+		e.expires = x.Now.Add((ttl + time.Second - 1).Truncate(time.Second))
+	}
+	return e
+}
+
+func (x *txn) Put(key, value []byte, ttl time.Duration) error {
+	if err := checkKey(key, 0); err != nil {
+		return err
+	}
+	if err := x.write(len(key), value); err != nil {
+		return err
+	}
+	x.view[string(key)] = x.newEntry(value, ttl)
+	return nil
+}
+
+func (x *txn) PutStamped(prefix, suffix, value []byte, ttl time.Duration) error {
+	if err := checkKey(prefix, 8+len(suffix)); err != nil {
+		return err
+	}
+	if err := x.write(len(prefix)+8+len(suffix), value); err != nil {
+		return err
+	}
+	x.stamped = append(x.stamped, stamped{slices.Clone(prefix), slices.Clone(suffix), x.newEntry(value, ttl)})
+	return nil
+}
+
+func (x *txn) Delete(key []byte) error {
+	if err := checkKey(key, 0); err != nil {
+		return err
+	}
+	if err := x.write(len(key), nil); err != nil {
+		return err
+	}
+	delete(x.view, string(key))
+	return nil
+}
+
+func (x *txn) Scan(r abi.Range) (abi.Page, error) {
+	limit := r.Limit
+	if limit <= 0 || limit > 1000 {
+		limit = 1000
+	}
+	keys := slices.Sorted(maps.Keys(x.view))
+	if r.Reverse {
+		slices.Reverse(keys)
+	}
+	var p abi.Page
+	for _, k := range keys {
+		e := x.view[k]
+		key := []byte(k)
+		if !e.live(x.Now) || bytes.Compare(key, r.Start) < 0 || len(r.End) > 0 && bytes.Compare(key, r.End) >= 0 {
+			continue
+		}
+		if len(p.Entries) == limit {
+			p.More = true
+			break
+		}
+		p.Entries = append(p.Entries, abi.Entry{Key: key, Value: e.value})
+	}
+	return p, nil
+}
+
+// HashPassword is a salted SHA-256: fast, for tests alone.
+func (x *txn) HashPassword(password []byte) ([]byte, error) {
+	salt := make([]byte, 16)
+	rand.Read(salt)
+	sum := sha256.Sum256(append(slices.Clone(salt), password...))
+	return append(salt, sum[:]...), nil
+}
+
+func (x *txn) VerifyPassword(hash, password []byte) (bool, error) {
+	if len(hash) != 48 {
+		return false, nil
+	}
+	sum := sha256.Sum256(append(slices.Clone(hash[:16]), password...))
+	return subtle.ConstantTimeCompare(sum[:], hash[16:]) == 1, nil
+}
+
+func (x *txn) Config(key string) (string, bool) { s, ok := x.Settings[key]; return s, ok }
+
+func (x *txn) Log(level abi.LogLevel, message string) { x.t.Logf("plugin log %d: %s", level, message) }
+
+var _ abi.Host = (*txn)(nil)

@@ -1,0 +1,121 @@
+package abi
+
+import (
+	"errors"
+	"time"
+)
+
+// A Host is what a plugin may ask of its host during one call. The host's own
+// implementation stands behind the functions of the import module "edge"; a
+// plugin that is built natively calls one directly.
+//
+// Everything that touches state is part of the call's transaction. Byte slices
+// passed in may be reused when the method returns; those returned are valid
+// until the call ends and must not be modified.
+type Host interface {
+	// Get returns the value of key, and false if there is none.
+	Get(key []byte) (value []byte, found bool, err error)
+	// GetMany returns one value for each key, nil where there is none.
+	GetMany(keys [][]byte) ([][]byte, error)
+	// Put sets key to value, for good or for ttl (whole seconds, rounded up).
+	Put(key, value []byte, ttl time.Duration) error
+	// PutStamped writes under prefix + 8 bytes of stamp + suffix. Stamps rise
+	// in commit order and read as microseconds since the epoch, big endian.
+	PutStamped(prefix, suffix, value []byte, ttl time.Duration) error
+	// Delete removes key.
+	Delete(key []byte) error
+	// Scan reads a page of a range in key order.
+	Scan(Range) (Page, error)
+
+	// HashPassword returns a hash for storing (argon2id, made natively).
+	HashPassword(password []byte) ([]byte, error)
+	// VerifyPassword compares a password with a hash, in the same time whether
+	// they match or not. A hash of no bytes costs as much, and never matches:
+	// what a login compares with when there is no such account.
+	VerifyPassword(hash, password []byte) (bool, error)
+
+	// Config returns a setting of the plugin from the operator's manifest.
+	Config(key string) (value string, found bool)
+	// Log writes a line to the host's log, under the plugin's name and the
+	// request's id.
+	Log(level LogLevel, message string)
+}
+
+// A Range is the half-open interval [Start, End) of keys in byte order.
+type Range struct {
+	Start   []byte // nil: from the first key
+	End     []byte // nil: to the last key
+	Limit   int    // entries wanted; 0: as many as the host gives at once
+	Reverse bool   // from End downwards
+}
+
+// An Entry is a key and its value.
+type Entry struct{ Key, Value []byte }
+
+// A Page is what one Scan found. If More, the range goes on: continue with
+// Start = last key + 0x00, or, in reverse, End = last key.
+type Page struct {
+	Entries []Entry
+	More    bool
+}
+
+// A LogLevel is the weight of a log line.
+type LogLevel uint8
+
+const (
+	LogDebug LogLevel = iota
+	LogInfo
+	LogWarn
+	LogError
+)
+
+// Errors of a Host. On the wire a negative result is the error's code.
+var (
+	ErrKey      = errors.New("key must have 1 to 1,000 bytes")
+	ErrValue    = errors.New("value is larger than 1 MiB")
+	ErrTooLarge = errors.New("transaction is larger than 1,000 writes or 8 MiB")
+	ErrReadOnly = errors.New("write in a call that was declared read-only")
+	ErrDenied   = errors.New("not granted by the manifest")
+	ErrArgument = errors.New("argument is not what the contract says")
+	ErrHost     = errors.New("the host failed; the call will not be committed")
+)
+
+// Codes of the errors, and of "no such key", as results of host functions.
+const (
+	CodeNotFound = -1
+	CodeKey      = -2
+	CodeValue    = -3
+	CodeTooLarge = -4
+	CodeReadOnly = -5
+	CodeDenied   = -6
+	CodeArgument = -7
+	CodeHost     = -8
+)
+
+var codes = [...]struct {
+	code int64
+	err  error
+}{
+	{CodeKey, ErrKey}, {CodeValue, ErrValue}, {CodeTooLarge, ErrTooLarge}, {CodeReadOnly, ErrReadOnly},
+	{CodeDenied, ErrDenied}, {CodeArgument, ErrArgument}, {CodeHost, ErrHost},
+}
+
+// CodeOf returns the code of an error of a Host.
+func CodeOf(err error) int64 {
+	for _, c := range codes {
+		if errors.Is(err, c.err) {
+			return c.code
+		}
+	}
+	return CodeHost
+}
+
+// ErrorOf returns the error that a code stands for.
+func ErrorOf(code int64) error {
+	for _, c := range codes {
+		if c.code == code {
+			return c.err
+		}
+	}
+	return ErrHost
+}

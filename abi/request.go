@@ -1,0 +1,257 @@
+package abi
+
+import "errors"
+
+// BodyKind tells what the body of a frame holds.
+type BodyKind uint8
+
+const (
+	BodyNone    BodyKind = iota
+	BodyValue            // a value: parsed from JSON, or to be rendered as text by the host
+	BodyRaw              // bytes as they are
+	BodyForm             // pairs of form fields
+	BodyError            // of a reply: an Error, to be rendered in the family's form
+	BodyCaller           // of a reply to CallAuthenticate: a Caller
+	BodyRefusal          // of a reply: like BodyError, but what the call wrote is committed
+)
+
+// Pairs is a list of names and values, kept as the MessagePack array
+// [name, value, name, value, …] and searched where it stands. It holds query
+// parameters, form fields or headers, decoded, in the order in which they came.
+type Pairs Value
+
+// Get returns the first value under name, and whether there is one.
+func (p Pairs) Get(name string) (string, bool) {
+	r := Value(p).Read()
+	for n := r.Array(); n >= 2; n -= 2 {
+		k, v := r.TextBytes(), r.TextBytes()
+		if string(k) == name {
+			return string(v), !r.failed
+		}
+	}
+	return "", false
+}
+
+// GetFold is Get for names in which case does not matter, as in headers.
+func (p Pairs) GetFold(name string) (string, bool) {
+	r := Value(p).Read()
+	for n := r.Array(); n >= 2; n -= 2 {
+		k, v := r.TextBytes(), r.TextBytes()
+		if equalFold(k, name) {
+			return string(v), !r.failed
+		}
+	}
+	return "", false
+}
+
+// Each calls fn with every pair until it returns false. The bytes are valid
+// during the call.
+func (p Pairs) Each(fn func(name, value []byte) bool) {
+	r := Value(p).Read()
+	for n := r.Array(); n >= 2 && !r.failed; n -= 2 {
+		k, v := r.TextBytes(), r.TextBytes()
+		if r.failed || !fn(k, v) {
+			return
+		}
+	}
+}
+
+func equalFold(b []byte, s string) bool {
+	if len(b) != len(s) {
+		return false
+	}
+	for i := range b {
+		x, y := b[i], s[i]
+		if x == y {
+			continue
+		}
+		if 'A' <= x && x <= 'Z' {
+			x += 'a' - 'A'
+		}
+		if 'A' <= y && y <= 'Z' {
+			y += 'a' - 'A'
+		}
+		if x != y {
+			return false
+		}
+	}
+	return true
+}
+
+// A Caller is who makes a request, as the credential check found it. The zero
+// Caller is nobody.
+type Caller struct {
+	Account string // the account's id, "" if the credential stands for an application alone
+	App     string // the application's public id
+	Proof   string // what proved it: the kind of the credential
+	Token   string // an id of the token or session, not the secret itself
+	Expires int64  // when the proof ends, in microseconds since the epoch; 0: it does not
+}
+
+// IsZero tells whether c is nobody.
+func (c *Caller) IsZero() bool { return c.Proof == "" }
+
+func (c *Caller) append(w *Writer) {
+	w.FixedArray(callerFields)
+	w.Text(c.Account)
+	w.Text(c.App)
+	w.Text(c.Proof)
+	w.Text(c.Token)
+	w.Int(c.Expires)
+}
+
+func readCaller(r *Reader) (c Caller) {
+	n := r.Array()
+	if n < callerFields {
+		r.fail()
+		return c
+	}
+	c = Caller{Account: r.Text(), App: r.Text(), Proof: r.Text(), Token: r.Text(), Expires: r.Int()}
+	r.Skip(n - callerFields)
+	return c
+}
+
+// A Credential is what a request shows of itself: a token, a session cookie.
+type Credential struct {
+	Kind  string // the kind under which the plugin declared where to find it
+	Value string
+}
+
+// A Request is the frame that a host sends. Its byte slices point into the
+// frame.
+type Request struct {
+	Kind       CallKind
+	Route      int      // index of the route in the plugin's Description
+	Method     string   //
+	Path       string   // decoded
+	Params     Value    // array of strings: what the pattern's parameters matched, in their order
+	Query      Pairs    //
+	Headers    Pairs    //
+	BodyKind   BodyKind // BodyNone, BodyValue, BodyRaw or BodyForm
+	Body       Value    // BodyValue: the value; BodyForm: its Pairs; BodyRaw: a byte string
+	Caller     Caller
+	Credential Credential // of CallAuthenticate
+	Time       int64      // the request's time, in microseconds since the epoch; a re-run has the same
+	Remote     string     // the client's address, without a port
+	ID         string     // the request's id, as in the log
+	BaseURL    string     // scheme and host that the client used
+}
+
+// How many elements the frames have. A reader takes more.
+const (
+	requestFields    = 15
+	callerFields     = 5
+	credentialFields = 2
+)
+
+// Append writes the frame.
+func (q *Request) Append(w *Writer) {
+	w.FixedArray(requestFields)
+	w.Int(int64(q.Kind))
+	w.Int(int64(q.Route))
+	w.Text(q.Method)
+	w.Text(q.Path)
+	w.Raw(q.Params)
+	// Wrapped as byte strings, so that a guest that does not look passes over
+	// each in one step.
+	w.Bytes(q.Query)
+	w.Bytes(q.Headers)
+	w.Int(int64(q.BodyKind))
+	w.Raw(q.Body)
+	if q.Caller.IsZero() {
+		w.Nil()
+	} else {
+		q.Caller.append(w)
+	}
+	if q.Credential.Kind == "" {
+		w.Nil()
+	} else {
+		w.FixedArray(credentialFields)
+		w.Text(q.Credential.Kind)
+		w.Text(q.Credential.Value)
+	}
+	w.Int(q.Time)
+	w.Text(q.Remote)
+	w.Text(q.ID)
+	w.Text(q.BaseURL)
+}
+
+// ErrFrame is returned for a frame that is not what the contract says.
+var ErrFrame = errors.New("abi: malformed frame")
+
+// RawRequest is a request frame taken apart, with its texts still in place:
+// reading one allocates nothing.
+type RawRequest struct {
+	Kind       CallKind
+	Route      int
+	Method     []byte
+	Path       []byte
+	Params     Value
+	Query      Pairs
+	Headers    Pairs
+	BodyKind   BodyKind
+	Body       Value
+	Caller     Value // null if there is none
+	Credential Value // null if there is none
+	Time       int64
+	Remote     []byte
+	ID         []byte
+	BaseURL    []byte
+}
+
+// ReadRequest takes a frame apart.
+func ReadRequest(frame []byte, q *RawRequest) error {
+	r := Value(frame).Read()
+	n := r.Array()
+	if n < requestFields {
+		return ErrFrame
+	}
+	q.Kind = CallKind(r.byte())
+	q.Route = int(r.Int())
+	q.Method = r.TextBytes()
+	q.Path = r.TextBytes()
+	q.Params = r.Value()
+	q.Query = Pairs(r.Bytes())
+	q.Headers = Pairs(r.Bytes())
+	q.BodyKind = BodyKind(r.byte())
+	q.Body = r.Value()
+	q.Caller = r.Value()
+	q.Credential = r.Value()
+	q.Time = r.Int()
+	q.Remote = r.TextBytes()
+	q.ID = r.TextBytes()
+	q.BaseURL = r.TextBytes()
+	r.Skip(n - requestFields)
+	if !r.Done() {
+		return ErrFrame
+	}
+	return nil
+}
+
+// ReadCaller reads a caller from its value; null is nobody.
+func ReadCaller(v Value) (Caller, error) {
+	if v.IsNil() {
+		return Caller{}, nil
+	}
+	r := v.Read()
+	c := readCaller(&r)
+	if !r.Done() {
+		return Caller{}, ErrFrame
+	}
+	return c, nil
+}
+
+// ReadCredential reads a credential from its value.
+func ReadCredential(v Value) (Credential, error) {
+	r := v.Read()
+	n := r.Array()
+	if n < credentialFields {
+		return Credential{}, ErrFrame
+	}
+	c := Credential{Kind: r.Text(), Value: r.Text()}
+	r.Skip(n - credentialFields)
+	if !r.Done() {
+		return Credential{}, ErrFrame
+	}
+	return c, nil
+}

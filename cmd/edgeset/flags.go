@@ -1,0 +1,67 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"runtime/debug"
+	"strings"
+)
+
+// flags is a flag set each of whose flags can also be set by the environment:
+// --listen by EDGESET_LISTEN.
+type flags struct{ *flag.FlagSet }
+
+func newFlags(command, about string) flags {
+	f := flags{flag.NewFlagSet("edgeset "+command, flag.ContinueOnError)}
+	f.Usage = func() {
+		fmt.Fprintf(f.Output(), "edgeset %s: %s\n\n", command, about)
+		f.VisitAll(func(fl *flag.Flag) {
+			_, what := flag.UnquoteUsage(fl)
+			def := ""
+			if fl.DefValue != "" && fl.DefValue != "false" {
+				def = " (default " + fl.DefValue + ")"
+			}
+			fmt.Fprintf(f.Output(), "  --%-18s %s%s\n", fl.Name, what, def)
+		})
+		fmt.Fprintf(f.Output(), "\nEach flag can also be set by the environment: --listen by EDGESET_LISTEN.\n")
+	}
+	return f
+}
+
+// parse reads the environment, then the arguments, which win.
+func (f flags) parse(args []string) error {
+	var errs []error
+	f.VisitAll(func(fl *flag.Flag) {
+		env := "EDGESET_" + strings.ToUpper(strings.ReplaceAll(fl.Name, "-", "_"))
+		if value, ok := os.LookupEnv(env); ok {
+			if err := f.Set(fl.Name, value); err != nil {
+				errs = append(errs, fmt.Errorf("%s=%q: %w", env, value, err))
+			}
+		}
+	})
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	if err := f.Parse(args); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			return err
+		}
+		return errUsage // the flag package has said what is wrong
+	}
+	if f.NArg() > 0 {
+		fmt.Fprintf(os.Stderr, "%s: unexpected argument %q\n", f.Name(), f.Arg(0))
+		return errUsage
+	}
+	return nil
+}
+
+// version is what the module was built as.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok || info.Main.Version == "" {
+		return "(devel)"
+	}
+	return info.Main.Version
+}

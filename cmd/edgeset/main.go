@@ -1,0 +1,56 @@
+// Command edgeset serves API families from WebAssembly plugins.
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+)
+
+const usage = `edgeset serves API families from WebAssembly plugins.
+
+  edgeset serve        serve the deployments of a manifest, or the default one
+  edgeset app create   make an application: the id and secret of an API client
+  edgeset app list     list the applications
+  edgeset app revoke   end an application and all of its tokens
+  edgeset version      print the version
+
+"edgeset COMMAND --help" tells the flags of a command.
+`
+
+// errUsage ends the process with status 2: the command line is wrong, and what
+// is wrong was said.
+var errUsage = errors.New("usage")
+
+func main() {
+	switch err := run(os.Args[1:]); {
+	case err == nil, errors.Is(err, flag.ErrHelp):
+	case errors.Is(err, errUsage):
+		os.Exit(2)
+	default:
+		fmt.Fprintln(os.Stderr, "edgeset:", err)
+		os.Exit(1)
+	}
+}
+
+func run(args []string) error {
+	if len(args) == 0 {
+		fmt.Fprint(os.Stderr, usage)
+		return errUsage
+	}
+	switch args[0] {
+	case "serve":
+		return serve(args[1:])
+	case "app":
+		return app(args[1:])
+	case "version", "--version":
+		fmt.Println("edgeset", version())
+		return nil
+	case "help", "-h", "--help":
+		fmt.Print(usage)
+		return nil
+	}
+	fmt.Fprintf(os.Stderr, "edgeset: there is no command %q\n\n%s", args[0], usage)
+	return errUsage
+}

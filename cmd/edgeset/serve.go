@@ -1,0 +1,98 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/edgeset/edgeset/host"
+	"github.com/edgeset/edgeset/host/deploy"
+	"github.com/edgeset/edgeset/plugins"
+	"github.com/edgeset/edgeset/store/badgerstore"
+)
+
+func serve(args []string) error {
+	f := newFlags("serve", "serve the deployments of a manifest, or the default one")
+	config := f.String("config", "", "manifest of the deployments (TOML); none: the plugins that ship with edgeset, on all hosts")
+	listen := f.String("listen", "127.0.0.1:8080", "address of the gateway")
+	admin := f.String("admin", "127.0.0.1:8081", "address of the admin API")
+	data := f.String("data", "data", "folder of the state")
+	durability := f.String("durability", "power", "what an acknowledged write survives: \"power\" loss, or the end of the \"process\"")
+	drain := f.Duration("drain", 20*time.Second, "how long requests that run may take after SIGTERM")
+	accessLog := f.Bool("access-log", true, "log every request")
+	logFormat := f.String("log-format", "text", "\"text\" or \"json\"")
+	logLevel := f.String("log-level", "info", "\"debug\", \"info\", \"warn\" or \"error\"")
+	proxies := f.String("trusted-proxies", "", "networks whose X-Forwarded-For and X-Forwarded-Proto are believed, such as 10.0.0.0/8,::1/128")
+	maxConns := f.Int("max-conns", 65536, "connections at a time")
+	maxConnsIP := f.Int("max-conns-per-ip", 0, "connections of one address at a time; 0: no limit")
+	if err := f.parse(args); err != nil {
+		return err
+	}
+	log, err := logger(*logFormat, *logLevel)
+	if err != nil {
+		return err
+	}
+	c := host.Config{
+		Listen: *listen, Admin: *admin, Data: *data, Drain: *drain, Embedded: plugins.Wasm(),
+		MaxConns: *maxConns, MaxConnsIP: *maxConnsIP, Log: log,
+	}
+	if *accessLog {
+		c.Access = log
+	}
+	if c.Durability, err = badgerstore.ParseDurability(*durability); err != nil {
+		return fmt.Errorf("--durability: %w", err)
+	}
+	if c.Proxies, err = networks(*proxies); err != nil {
+		return fmt.Errorf("--trusted-proxies: %w", err)
+	}
+	c.Manifest = deploy.DefaultManifest(plugins.Names...)
+	if *config != "" {
+		if c.Manifest, err = deploy.ReadManifest(*config); err != nil {
+			return err
+		}
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+	defer stop()
+	h, err := host.New(ctx, c)
+	if err != nil {
+		return err
+	}
+	return h.Run(ctx)
+}
+
+// logger makes the log, on stderr.
+func logger(format, level string) (*slog.Logger, error) {
+	var opts slog.HandlerOptions
+	var l slog.Level
+	if err := l.UnmarshalText([]byte(level)); err != nil {
+		return nil, fmt.Errorf("--log-level: %q: want debug, info, warn or error", level)
+	}
+	opts.Level = l
+	switch format {
+	case "text":
+		return slog.New(slog.NewTextHandler(os.Stderr, &opts)), nil
+	case "json":
+		return slog.New(slog.NewJSONHandler(os.Stderr, &opts)), nil
+	}
+	return nil, fmt.Errorf("--log-format: %q: want text or json", format)
+}
+
+func networks(list string) (nets []netip.Prefix, err error) {
+	for s := range strings.SplitSeq(list, ",") {
+		if s = strings.TrimSpace(s); s == "" {
+			continue
+		}
+		n, err := netip.ParsePrefix(s)
+		if err != nil {
+			return nil, err
+		}
+		nets = append(nets, n)
+	}
+	return nets, nil
+}

@@ -1,0 +1,228 @@
+package edge
+
+import (
+	"context"
+	"time"
+
+	"github.com/edgeset/edgeset/abi"
+	"github.com/edgeset/edgeset/host/engine"
+	"github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/api"
+)
+
+// Module is the import module "edge" of a runtime. The functions work on the
+// stack that wazero gives them, without reflection; what they do stands in Call.
+type Module struct{}
+
+// Instantiate implements engine.Module.
+func (Module) Instantiate(ctx context.Context, rt wazero.Runtime) error {
+	b := rt.NewHostModuleBuilder(abi.Module)
+	for _, f := range functions {
+		b = b.NewFunctionBuilder().
+			WithGoModuleFunction(f.fn, i32(f.params), f.results).
+			Export(f.name)
+	}
+	_, err := b.Instantiate(ctx)
+	return err
+}
+
+func i32(n int) []api.ValueType {
+	types := make([]api.ValueType, n)
+	for i := range types {
+		types[i] = api.ValueTypeI32
+	}
+	return types
+}
+
+var i64 = []api.ValueType{api.ValueTypeI64}
+
+// functions are all of the module. Parameters are i32: pointers, sizes and
+// small numbers. A result is i64: how many bytes the answer has, or an error's
+// code.
+var functions = []struct {
+	name    string
+	params  int
+	results []api.ValueType
+	fn      api.GoModuleFunc
+}{
+	{"kv_get", 4, i64, func(ctx context.Context, m api.Module, s []uint64) {
+		c, mem := current(ctx), m.Memory()
+		key, ok := mem.Read(uint32(s[0]), uint32(s[1]))
+		if !ok {
+			s[0] = code(abi.CodeArgument)
+			return
+		}
+		value, found, err := c.Get(key)
+		switch {
+		case err != nil:
+			s[0] = code(abi.CodeOf(err))
+		case !found:
+			s[0] = code(abi.CodeNotFound)
+		default:
+			s[0] = c.answer(mem, s[2], s[3], value)
+		}
+	}},
+	{"kv_get_many", 4, i64, func(ctx context.Context, m api.Module, s []uint64) {
+		c, mem := current(ctx), m.Memory()
+		list, ok := mem.Read(uint32(s[0]), uint32(s[1]))
+		if !ok {
+			s[0] = code(abi.CodeArgument)
+			return
+		}
+		r := abi.Value(list).Read()
+		n := r.Array()
+		if n > maxMany {
+			s[0] = code(abi.CodeArgument)
+			return
+		}
+		c.list.Reset(c.listB)
+		c.list.FixedArray(n)
+		for ; n > 0; n-- {
+			key := r.Bytes()
+			if r.Failed() {
+				s[0] = code(abi.CodeArgument)
+				return
+			}
+			value, found, err := c.Get(key)
+			switch {
+			case err != nil:
+				s[0] = code(abi.CodeOf(err))
+				return
+			case c.list.Len()+len(value) > maxManyBytes:
+				s[0] = code(abi.CodeTooLarge)
+				return
+			case found:
+				c.list.Bytes(value)
+			default:
+				c.list.Nil()
+			}
+		}
+		if !r.Done() {
+			s[0] = code(abi.CodeArgument)
+			return
+		}
+		c.listB = c.list.Value()
+		s[0] = c.answer(mem, s[2], s[3], c.listB)
+	}},
+	{"kv_put", 5, i64, func(ctx context.Context, m api.Module, s []uint64) {
+		mem := m.Memory()
+		key, ok1 := mem.Read(uint32(s[0]), uint32(s[1]))
+		value, ok2 := mem.Read(uint32(s[2]), uint32(s[3]))
+		if !ok1 || !ok2 {
+			s[0] = code(abi.CodeArgument)
+			return
+		}
+		s[0] = result(current(ctx).Put(key, value, ttl(s[4])))
+	}},
+	{"kv_put_stamped", 7, i64, func(ctx context.Context, m api.Module, s []uint64) {
+		mem := m.Memory()
+		prefix, ok1 := mem.Read(uint32(s[0]), uint32(s[1]))
+		suffix, ok2 := mem.Read(uint32(s[2]), uint32(s[3]))
+		value, ok3 := mem.Read(uint32(s[4]), uint32(s[5]))
+		if !ok1 || !ok2 || !ok3 {
+			s[0] = code(abi.CodeArgument)
+			return
+		}
+		s[0] = result(current(ctx).PutStamped(prefix, suffix, value, ttl(s[6])))
+	}},
+	{"kv_delete", 2, i64, func(ctx context.Context, m api.Module, s []uint64) {
+		key, ok := m.Memory().Read(uint32(s[0]), uint32(s[1]))
+		if !ok {
+			s[0] = code(abi.CodeArgument)
+			return
+		}
+		s[0] = result(current(ctx).Delete(key))
+	}},
+	{"kv_scan", 8, i64, func(ctx context.Context, m api.Module, s []uint64) {
+		c, mem := current(ctx), m.Memory()
+		start, ok1 := mem.Read(uint32(s[0]), uint32(s[1]))
+		end, ok2 := mem.Read(uint32(s[2]), uint32(s[3]))
+		if !ok1 || !ok2 {
+			s[0] = code(abi.CodeArgument)
+			return
+		}
+		page, err := c.Scan(abi.Range{Start: start, End: end, Limit: int(int32(s[4])), Reverse: uint32(s[5]) != 0})
+		if err != nil {
+			s[0] = code(abi.CodeOf(err))
+			return
+		}
+		c.list.Reset(c.listB)
+		page.Append(&c.list)
+		c.listB = c.list.Value()
+		s[0] = c.answer(mem, s[6], s[7], c.listB)
+	}},
+	{"password_hash", 4, i64, func(ctx context.Context, m api.Module, s []uint64) {
+		c, mem := current(ctx), m.Memory()
+		password, ok := mem.Read(uint32(s[0]), uint32(s[1]))
+		if !ok {
+			s[0] = code(abi.CodeArgument)
+			return
+		}
+		hash, err := c.HashPassword(password)
+		if err != nil {
+			s[0] = code(abi.CodeOf(err))
+			return
+		}
+		s[0] = c.answer(mem, s[2], s[3], hash)
+	}},
+	{"password_verify", 4, i64, func(ctx context.Context, m api.Module, s []uint64) {
+		mem := m.Memory()
+		hash, ok1 := mem.Read(uint32(s[0]), uint32(s[1]))
+		password, ok2 := mem.Read(uint32(s[2]), uint32(s[3]))
+		if !ok1 || !ok2 {
+			s[0] = code(abi.CodeArgument)
+			return
+		}
+		match, err := current(ctx).VerifyPassword(hash, password)
+		switch {
+		case err != nil:
+			s[0] = code(abi.CodeOf(err))
+		case match:
+			s[0] = 1
+		default:
+			s[0] = 0
+		}
+	}},
+	{"take", 1, nil, func(ctx context.Context, m api.Module, s []uint64) {
+		c := current(ctx)
+		if !m.Memory().Write(uint32(s[0]), c.pending) {
+			// Only a guest that lies about its room gets here; it is stopped
+			// rather than left to read what it takes for an answer.
+			panic("edge: take: buffer is outside of the memory")
+		}
+		c.pending = nil
+	}},
+}
+
+// current returns the call that runs. A host that starts a plugin without one
+// has made a mistake; the guest is stopped.
+func current(ctx context.Context) *Call {
+	c, ok := engine.State(ctx).(*Call)
+	if !ok {
+		panic("edge: a host function was called outside of a call")
+	}
+	return c
+}
+
+// answer writes a result into the guest's buffer, or keeps it for take.
+func (c *Call) answer(mem api.Memory, buf, size uint64, b []byte) uint64 {
+	if len(b) > int(uint32(size)) {
+		c.pending = b
+	} else if !mem.Write(uint32(buf), b) {
+		return code(abi.CodeArgument)
+	}
+	return uint64(len(b))
+}
+
+func code(n int64) uint64 { return uint64(n) }
+
+func result(err error) uint64 {
+	if err != nil {
+		return uint64(abi.CodeOf(err))
+	}
+	return 0
+}
+
+func ttl(seconds uint64) time.Duration { return time.Duration(uint32(seconds)) * time.Second }
+
+var _ engine.Module = Module{}

@@ -1,0 +1,219 @@
+// Package engine runs WebAssembly plugins. It knows bytes and calls, not HTTP:
+// what stands in a frame is the business of package abi and of those above.
+//
+//	Engine    one per process: the compilation cache, and the versions loaded
+//	Version   one plugin binary, compiled, in a wazero runtime of its own
+//	pool      the instances of a version: bounded, warm ones first
+//	instance  one guest with its memory; serves one call at a time
+//
+// A call goes from Version.Call through the pool into an instance, and back. In
+// the steady state it allocates nothing and takes no clock.
+//
+// Three things have a place kept for them. Instances are made by
+// starter.start alone, so that one can begin from a memory image instead of
+// from _initialize. The Wasm passes through Engine.prepare before it is
+// compiled, which is where code is rewritten to count fuel; the deadline
+// that fuel is checked against is that of the callContext. And a Version is
+// counted by reference and knows nothing of its successor, so that swapping is
+// a matter of whoever holds the two.
+package engine
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+
+	"github.com/tetratelabs/wazero"
+)
+
+// Config is what all plugins of an Engine share.
+type Config struct {
+	// CacheDir keeps compiled code between runs. What stands in it is executed:
+	// it is made with mode 0700, and refused if others can write to it. Empty:
+	// compiled code is kept in memory only.
+	CacheDir string
+
+	// Logger gets what plugins write to stdout and stderr. Nil: slog.Default.
+	Logger *slog.Logger
+}
+
+// An Engine loads plugins. Its methods may be called concurrently.
+type Engine struct {
+	log   *slog.Logger
+	cache wazero.CompilationCache
+
+	mu        sync.Mutex
+	compiling map[string]chan struct{} // by digest; closed when done
+	versions  map[*Version]struct{}
+	closed    bool
+}
+
+// New returns an Engine.
+func New(c Config) (*Engine, error) {
+	cache := wazero.NewCompilationCache()
+	if c.CacheDir != "" {
+		if err := secureDir(c.CacheDir); err != nil {
+			return nil, err
+		}
+		var err error
+		if cache, err = wazero.NewCompilationCacheWithDir(c.CacheDir); err != nil {
+			return nil, fmt.Errorf("engine: compilation cache %s: %w", c.CacheDir, err)
+		}
+	}
+	if c.Logger == nil {
+		c.Logger = slog.Default()
+	}
+	return &Engine{
+		log:       c.Logger,
+		cache:     cache,
+		compiling: make(map[string]chan struct{}),
+		versions:  make(map[*Version]struct{}),
+	}, nil
+}
+
+// Close closes all versions, as Version.Close does, and then the cache. If a
+// version is still referenced when ctx ends, Close says so and leaves the cache
+// open: compiled code is never taken from under a running call.
+func (e *Engine) Close(ctx context.Context) error {
+	e.mu.Lock()
+	e.closed = true
+	versions := make([]*Version, 0, len(e.versions))
+	for v := range e.versions {
+		v.retire()
+		versions = append(versions, v)
+	}
+	e.mu.Unlock()
+
+	var errs []error
+	for _, v := range versions {
+		errs = append(errs, v.Close(ctx))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	return e.cache.Close(ctx)
+}
+
+// Load compiles a plugin, starts a first instance of it, and checks that it can
+// be called. All that is wrong with a plugin by itself comes out here.
+func (e *Engine) Load(ctx context.Context, wasm []byte, o Options) (*Version, error) {
+	if err := o.complete(); err != nil {
+		return nil, fmt.Errorf("engine: plugin %q: %w", o.Name, err)
+	}
+	v, err := e.load(ctx, wasm, o)
+	if err != nil { // v has been freed
+		return nil, &LoadError{Plugin: o.Name, Err: err}
+	}
+	return v, nil
+}
+
+func (e *Engine) load(ctx context.Context, wasm []byte, o Options) (v *Version, err error) {
+	sum := sha256.Sum256(wasm)
+	digest := hex.EncodeToString(sum[:])
+	if wasm, err = e.prepare(wasm); err != nil {
+		return nil, err
+	}
+
+	rt := wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfig().
+		WithCompilationCache(e.cache).
+		WithMemoryLimitPages(uint32(o.MemoryLimit/pageSize)))
+	var code wazero.CompiledModule
+	defer func() {
+		switch {
+		case err == nil:
+		case v != nil:
+			v.stop()
+			v = nil
+		default:
+			release(rt, code)
+		}
+	}()
+	// wazero's compiler is not supposed to panic, whatever it is given; if it
+	// does, this plugin is refused and the others go on. That holds only while it
+	// compiles in this goroutine, so its compilation workers are not used.
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("loading failed inside the host: %v", r)
+		}
+	}()
+
+	if code, err = e.compile(ctx, rt, digest, wasm); err != nil {
+		return nil, err
+	}
+	if err = instantiateHost(ctx, rt, o.Modules); err != nil {
+		return nil, err
+	}
+	if err = checkImports(rt, code); err != nil {
+		return nil, err
+	}
+	exports, err := inspect(code)
+	if err != nil {
+		return nil, err
+	}
+	v = newVersion(e, digest, rt, code, exports, o)
+	if err = v.warm(ctx); err != nil {
+		return v, err
+	}
+	if !e.add(v) {
+		return v, ErrClosed
+	}
+	return v, nil
+}
+
+// compile compiles wasm into rt. wazero looks into its cache before it compiles
+// and not again after, so that several callers with the same module would all
+// compile it: here the first does, and the others wait and find it cached.
+func (e *Engine) compile(ctx context.Context, rt wazero.Runtime, digest string, wasm []byte) (wazero.CompiledModule, error) {
+	for {
+		e.mu.Lock()
+		other, busy := e.compiling[digest]
+		if !busy {
+			done := make(chan struct{})
+			e.compiling[digest] = done
+			e.mu.Unlock()
+			defer func() {
+				e.mu.Lock()
+				delete(e.compiling, digest)
+				e.mu.Unlock()
+				close(done)
+			}()
+			return rt.CompileModule(ctx, wasm)
+		}
+		e.mu.Unlock()
+		select {
+		case <-other:
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+	}
+}
+
+// add keeps v for Close; it fails if the Engine was closed meanwhile.
+func (e *Engine) add(v *Version) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if !e.closed {
+		e.versions[v] = struct{}{}
+	}
+	return !e.closed
+}
+
+func (e *Engine) remove(v *Version) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	delete(e.versions, v)
+}
+
+// release gives back what was compiled. Closing the runtime alone would leave
+// the code in the shared cache for good.
+func release(rt wazero.Runtime, code wazero.CompiledModule) {
+	// Both only fail for modules that fail to close, and ours have nothing open.
+	_ = rt.Close(context.Background())
+	if code != nil {
+		_ = code.Close(context.Background())
+	}
+}

@@ -1,0 +1,238 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// newPool returns a pool whose instances are empty shells: what is tested is
+// who gets them.
+func newPool(max, waiting int) *pool {
+	p := &pool{plugin: "p", max: max, maxWaiting: waiting, maxWait: time.Second, empty: make(chan struct{})}
+	p.start = func(context.Context) (*instance, error) { return &instance{}, nil }
+	return p
+}
+
+func mustTake(t *testing.T, p *pool) *instance {
+	t.Helper()
+	i, err := p.take(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return i
+}
+
+// Many goroutines take and put in a small pool, with traps, starts that fail,
+// callers that give up, and sweeps between them. No instance may serve two at a
+// time, and in the end none may be missing.
+func TestHammer(t *testing.T) {
+	const workers, rounds, size = 32, 500, 3
+	p := newPool(size, workers/2)
+	p.maxUses, p.maxAge = 50, 3
+	p.start = func(context.Context) (*instance, error) {
+		if rand.IntN(10) == 0 {
+			return nil, errors.New("did not start")
+		}
+		return &instance{}, nil
+	}
+	var inUse sync.Map
+	var working, served, refused atomic.Int64
+	var wg sync.WaitGroup
+	for range workers {
+		wg.Go(func() {
+			for range rounds {
+				ctx, cancel := context.WithTimeout(t.Context(), time.Duration(rand.IntN(500))*time.Microsecond)
+				i, err := p.take(ctx)
+				cancel()
+				if err != nil {
+					refused.Add(1)
+					continue
+				}
+				if _, twice := inUse.LoadOrStore(i, true); twice || working.Add(1) > size {
+					t.Error("too many at work")
+				}
+				switch rand.IntN(8) {
+				case 0:
+					i.broken = true
+				case 1:
+					time.Sleep(time.Duration(rand.IntN(50)) * time.Microsecond)
+				case 2:
+					p.sweep()
+				}
+				served.Add(1)
+				working.Add(-1)
+				inUse.Delete(i)
+				p.put(i)
+			}
+		})
+	}
+	wg.Wait()
+	if p.total != len(p.idle) || p.waiting != 0 || p.first != nil || p.total > size {
+		t.Fatalf("total %d, idle %d, waiting %d", p.total, len(p.idle), p.waiting)
+	}
+	if int64(p.calls) != served.Load() || served.Load() == 0 || refused.Load() == 0 {
+		t.Fatalf("%d calls, %d served, %d refused", p.calls, served.Load(), refused.Load())
+	}
+	p.close()
+}
+
+func TestTheInstanceThatCameBackLastGoesOutFirst(t *testing.T) {
+	p := newPool(3, 1)
+	a, b, c := mustTake(t, p), mustTake(t, p), mustTake(t, p)
+	p.put(b)
+	p.put(a)
+	p.put(c)
+	for _, want := range []*instance{c, a, b} {
+		if got := mustTake(t, p); got != want {
+			t.Fatal("out of order")
+		}
+	}
+}
+
+func TestCallersBeyondTheLineAreRefusedAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPool(1, 2)
+		i := mustTake(t, p)
+		var order []int
+		var wg sync.WaitGroup
+		for n := range 2 {
+			wg.Go(func() {
+				j := mustTake(t, p)
+				order = append(order, n)
+				p.put(j)
+			})
+			synctest.Wait()
+		}
+		start := time.Now()
+		_, err := p.take(t.Context())
+		var busy *BusyError
+		if !errors.As(err, &busy) || !errors.Is(err, ErrBusy) || busy.RetryAfter != time.Second || time.Since(start) > 0 {
+			t.Fatalf("error %v after %v", err, time.Since(start))
+		}
+		p.put(i)
+		wg.Wait()
+		if order[0] != 0 || order[1] != 1 {
+			t.Fatalf("served in the order %v", order)
+		}
+	})
+}
+
+func TestAWaitEndsWithMaxWaitOrTheContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPool(1, 2)
+		i := mustTake(t, p)
+		start := time.Now()
+		if _, err := p.take(t.Context()); !errors.Is(err, ErrBusy) || time.Since(start) != time.Second {
+			t.Fatalf("error %v after %v", err, time.Since(start))
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+		defer cancel()
+		if _, err := p.take(ctx); !errors.Is(err, context.DeadlineExceeded) {
+			t.Fatalf("error %v", err)
+		}
+		if p.waiting != 0 || p.first != nil {
+			t.Fatal("they still stand in line")
+		}
+		p.put(i)
+	})
+}
+
+func TestATrapLetsTheNextInLineStartAnother(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPool(1, 1)
+		i := mustTake(t, p)
+		var wg sync.WaitGroup
+		wg.Go(func() { p.put(mustTake(t, p)) })
+		synctest.Wait()
+		i.broken = true
+		p.put(i)
+		wg.Wait()
+		if p.total != 1 || len(p.idle) != 1 || p.traps != 1 || p.idle[0] == i {
+			t.Fatalf("total %d, idle %d, traps %d", p.total, len(p.idle), p.traps)
+		}
+	})
+}
+
+func TestSweepsCloseWhatIsNotNeeded(t *testing.T) {
+	p := newPool(5, 1)
+	var all []*instance
+	for range 5 {
+		all = append(all, mustTake(t, p))
+	}
+	for _, i := range all {
+		p.put(i)
+	}
+	p.sweep() // all five were at work since the last sweep
+	if len(p.idle) != 5 {
+		t.Fatalf("%d idle, want 5", len(p.idle))
+	}
+	a, b := mustTake(t, p), mustTake(t, p)
+	p.put(a)
+	p.put(b)
+	p.sweep() // two were needed
+	if len(p.idle) != 2 || p.total != 2 || p.evictions != 3 {
+		t.Fatalf("%d idle, %d in all, want 2", len(p.idle), p.total)
+	}
+	p.sweep() // none was, and one stays
+	if len(p.idle) != 1 || p.total != 1 {
+		t.Fatalf("%d idle, %d in all, want 1", len(p.idle), p.total)
+	}
+}
+
+func TestInstancesWearOut(t *testing.T) {
+	p := newPool(2, 1)
+	p.maxUses = 2
+	a := mustTake(t, p)
+	p.put(a)
+	if b := mustTake(t, p); b != a {
+		t.Fatal("replaced too early")
+	}
+	p.put(a)
+	if p.total != 0 || p.evictions != 1 {
+		t.Fatalf("total %d, evictions %d", p.total, p.evictions)
+	}
+	p.maxUses, p.maxAge = 0, 2
+	b, c := mustTake(t, p), mustTake(t, p)
+	p.put(b)
+	p.sweep()
+	p.sweep() // b, idle, is too old now; c comes back too old
+	p.put(c)
+	if p.total != 0 || p.evictions != 3 {
+		t.Fatalf("total %d, evictions %d", p.total, p.evictions)
+	}
+}
+
+func TestClosingRefusesTheLineAndWaitsForTheLastInstance(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPool(1, 1)
+		i := mustTake(t, p)
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			if _, err := p.take(t.Context()); !errors.Is(err, ErrClosed) {
+				t.Errorf("in line: %v, want ErrClosed", err)
+			}
+		})
+		synctest.Wait()
+		closed := false
+		go func() { p.close(); closed = true }()
+		wg.Wait()
+		synctest.Wait()
+		if closed {
+			t.Fatal("closed under a running call")
+		}
+		if _, err := p.take(t.Context()); !errors.Is(err, ErrClosed) {
+			t.Fatalf("error %v, want ErrClosed", err)
+		}
+		p.put(i)
+		synctest.Wait()
+		if !closed || p.total != 0 {
+			t.Fatalf("closed %v, total %d", closed, p.total)
+		}
+	})
+}

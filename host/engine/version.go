@@ -1,0 +1,275 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/tetratelabs/wazero"
+
+	"github.com/edgeset/edgeset/abi"
+)
+
+// Options are the limits of one plugin, and what it can import.
+type Options struct {
+	Name    string   // in errors and logs
+	Modules []Module // what it can import besides WASI
+
+	// MemoryLimit is how much memory an instance can have, in bytes, rounded
+	// down to 64 KiB. A Go plugin needs about 4 MiB to start and 16 to work.
+	// 0: 64 MiB.
+	MemoryLimit int64
+	// Instances is how many calls can run at the same time. 0: 4 × GOMAXPROCS.
+	Instances int
+	// Waiting is how many callers can wait for an instance. 0: 16 × Instances.
+	Waiting int
+	// MaxWait is how long one waits. 0: 5 s.
+	MaxWait time.Duration
+	// MaxUses is how many calls an instance serves before it is replaced, and
+	// MaxAge how long, give or take an eighth. 0: no limit.
+	MaxUses int
+	MaxAge  time.Duration
+
+	// Init is the state, for host functions, while an instance is initialised.
+	// Instances may be initialised at the same time: a func() any is called for
+	// each of them, and what it returns is that one's state.
+	Init any
+	// Stderr gets each line that the plugin writes to stdout or stderr, from
+	// several goroutines. Nil: the Engine's logger, as a warning.
+	Stderr func(line string)
+}
+
+// A Module is a host module that plugins import.
+type Module interface {
+	Instantiate(ctx context.Context, rt wazero.Runtime) error
+}
+
+// idleTime is how long an instance that is not needed is kept.
+const idleTime = time.Minute
+
+// complete fills in the defaults.
+func (o *Options) complete() error {
+	if o.MemoryLimit == 0 {
+		o.MemoryLimit = 64 << 20
+	}
+	if o.Instances == 0 {
+		o.Instances = 4 * runtime.GOMAXPROCS(0)
+	}
+	if o.Waiting == 0 {
+		o.Waiting = 16 * o.Instances
+	}
+	if o.MaxWait == 0 {
+		o.MaxWait = 5 * time.Second
+	}
+	// Of a memory of 4 GiB wazero says that its size is 0: it is one page too many.
+	if o.MemoryLimit < pageSize || o.MemoryLimit > 4<<30-pageSize {
+		return fmt.Errorf("memory limit of %d bytes: want 64 KiB to 4 GiB less 64 KiB", o.MemoryLimit)
+	}
+	if o.Instances < 0 || o.Waiting < 0 || o.MaxWait < 0 || o.MaxUses < 0 || o.MaxAge < 0 {
+		return errors.New("a limit is negative")
+	}
+	return nil
+}
+
+// A Version is one plugin, loaded. Its methods may be called concurrently.
+//
+// It is counted by reference. Whoever hands requests to it calls Acquire before
+// the first call of a request and Release after the last; Close lets no more
+// requests in, waits for those inside, and then frees everything. Nothing is
+// freed while it is referenced, however long that takes.
+type Version struct {
+	engine  *Engine
+	name    string
+	digest  string
+	rt      wazero.Runtime
+	code    wazero.CompiledModule
+	exports exports
+	init    any
+	pool    pool
+
+	refs    atomic.Int64 // references, and the bit retired
+	drained chan struct{}
+	drain   sync.Once
+	finish  sync.Once
+	closed  chan struct{}
+}
+
+// retired is the bit of refs that says that no more references are given out.
+const retired = 1 << 62
+
+func newVersion(e *Engine, digest string, rt wazero.Runtime, code wazero.CompiledModule, x exports, o Options) *Version {
+	emit := o.Stderr
+	if emit == nil {
+		log := e.log.With(slog.String("plugin", o.Name), slog.String("digest", digest[:12]))
+		emit = func(line string) { log.Warn("plugin output", slog.String("line", line)) }
+	}
+	s := &starter{plugin: o.Name, rt: rt, code: code, fast: x.fast, init: o.Init, emit: emit}
+	v := &Version{
+		engine: e, name: o.Name, digest: digest, rt: rt, code: code, exports: x, init: o.Init,
+		drained: make(chan struct{}), closed: make(chan struct{}),
+		pool: pool{
+			plugin: o.Name, start: s.start, max: o.Instances, maxWaiting: o.Waiting, maxWait: o.MaxWait,
+			maxUses: o.MaxUses, memorySoft: uint32(o.MemoryLimit / 8 * 7), empty: make(chan struct{}),
+		},
+	}
+	interval := idleTime
+	if o.MaxAge > 0 {
+		interval = min(interval, max(o.MaxAge/8, time.Millisecond))
+		v.pool.maxAge = uint64(max(1, o.MaxAge/interval))
+	}
+	go v.sweep(interval)
+	return v
+}
+
+// warm starts the first instance, which shows whether there can be any.
+func (v *Version) warm(ctx context.Context) error {
+	i, err := v.pool.take(ctx)
+	if err == nil {
+		if v.exports.fast {
+			var got int32
+			if got, err = i.abiVersion(ctx, initState(v.init)); err == nil {
+				err = checkVersion(got)
+			}
+		}
+		v.pool.giveBack(i)
+	}
+	return err
+}
+
+func (v *Version) sweep(interval time.Duration) {
+	t := time.NewTicker(interval)
+	defer t.Stop()
+	for {
+		select {
+		case <-t.C:
+			v.pool.sweep()
+		case <-v.closed:
+			return
+		}
+	}
+}
+
+// Digest returns the SHA-256 of the plugin's Wasm, in hexadecimal.
+func (v *Version) Digest() string { return v.digest }
+
+// HasExport tells whether the plugin exports a function of that name.
+func (v *Version) HasExport(name string) bool {
+	_, ok := v.exports.functions[name]
+	return ok
+}
+
+// Stats is what a Version is doing, and has done.
+type Stats struct {
+	Instances int // that live or are being started
+	Idle      int // of these
+	Waiting   int // callers
+
+	Calls     uint64
+	Traps     uint64 // calls that ended in a *TrapError
+	Evictions uint64 // instances closed for any other reason
+}
+
+// Stats returns what the Version is doing.
+func (v *Version) Stats() Stats {
+	p := &v.pool
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return Stats{
+		Instances: p.total, Idle: len(p.idle), Waiting: p.waiting,
+		Calls: p.calls, Traps: p.traps, Evictions: p.evictions,
+	}
+}
+
+// Call hands a frame to the plugin's edge_call and appends its reply to dst.
+// State returns state to the host functions that the plugin calls meanwhile.
+//
+// The error is a *BusyError if no instance came free, a *TrapError if the plugin
+// failed, or the cause of ctx's end if it ended while the caller waited.
+func (v *Version) Call(ctx context.Context, state any, frame, dst []byte) (reply []byte, err error) {
+	if !v.exports.fast {
+		return dst, fmt.Errorf("engine: plugin %q: export %q: %w", v.name, abi.ExportCall, ErrNoExport)
+	}
+	if len(frame) > abi.MaxFrameSize {
+		return dst, fmt.Errorf("engine: plugin %q: frame of %d bytes: %w", v.name, len(frame), ErrFrame)
+	}
+	i, err := v.pool.take(ctx)
+	if err != nil {
+		return dst, err
+	}
+	defer v.pool.put(i)
+	return i.frame(ctx, state, frame, dst)
+}
+
+// Invoke calls an export that takes nothing and returns an i32, or nothing,
+// which is taken as 0. It is how Extism plugins are called; their input and
+// output go through state. Errors are those of Call.
+func (v *Version) Invoke(ctx context.Context, state any, export string) (int32, error) {
+	if !v.HasExport(export) {
+		return 0, fmt.Errorf("engine: plugin %q: export %q: %w", v.name, export, ErrNoExport)
+	}
+	i, err := v.pool.take(ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer v.pool.put(i)
+	return i.invoke(ctx, state, export)
+}
+
+// Acquire takes a reference, which keeps the Version callable until Release. It
+// fails once Close has been called.
+func (v *Version) Acquire() bool {
+	if v.refs.Add(1)&retired != 0 {
+		v.Release()
+		return false
+	}
+	return true
+}
+
+// Release gives a reference back.
+func (v *Version) Release() {
+	switch n := v.refs.Add(-1); {
+	case n == retired:
+		v.drain.Do(func() { close(v.drained) })
+	case n == -1 || n == retired-1:
+		panic("engine: Version.Release without Acquire")
+	}
+}
+
+// retire lets no more references out and arranges for the end.
+func (v *Version) retire() {
+	if v.refs.Or(retired) == 0 {
+		v.drain.Do(func() { close(v.drained) })
+	}
+	v.finish.Do(func() {
+		go func() {
+			<-v.drained
+			v.stop()
+			v.engine.remove(v)
+		}()
+	})
+}
+
+// stop frees everything.
+func (v *Version) stop() {
+	v.pool.close()
+	release(v.rt, v.code)
+	close(v.closed)
+}
+
+// Close retires the Version: Acquire fails from now on. It waits until the last
+// reference is released and everything is freed, or until ctx ends; then it
+// returns an error, and freeing happens with the last Release.
+func (v *Version) Close(ctx context.Context) error {
+	v.retire()
+	select {
+	case <-v.closed:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("engine: plugin %q: close: %d references are held: %w", v.name, v.refs.Load()&^retired, context.Cause(ctx))
+	}
+}

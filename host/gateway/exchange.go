@@ -1,0 +1,401 @@
+package gateway
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net/netip"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+	"unicode/utf8"
+	"unsafe"
+
+	"github.com/edgeset/edgeset/abi"
+	"github.com/edgeset/edgeset/host/edge"
+	"github.com/edgeset/edgeset/store"
+	"github.com/valyala/fasthttp"
+)
+
+// An exchange is all that one request needs on its way through: buffers and the
+// call's state. It is reused, so that a request allocates next to nothing.
+type exchange struct {
+	gateway *Gateway
+	ctx     *fasthttp.RequestCtx
+	site    *site
+	route   *route
+	start   time.Time // for measuring
+	at      time.Time // the request's time, as the plugin sees it
+	path    []byte
+	remote  []byte
+	id      []byte
+	retries int
+
+	params  [maxParams][]byte
+	pairs   abi.Writer // query, then headers, then body: one after the other
+	query   []byte
+	headers []byte
+	body    []byte
+	list    []byte
+	base    []byte
+	scratch []byte
+	writer  abi.Writer
+	frame   []byte
+	reply   []byte
+	out     []byte
+	answer  abi.Reply
+
+	call edge.Call
+	run  func(store.Txn) error // transact, bound once
+}
+
+type exchanges struct{ sync.Pool }
+
+func newExchange(g *Gateway) *exchange {
+	x := &exchange{gateway: g}
+	x.run = x.transact
+	return x
+}
+
+// maxKept bounds the buffers that an idle exchange keeps.
+const maxKept = 256 << 10
+
+func (g *Gateway) begin(ctx *fasthttp.RequestCtx) *exchange {
+	x := g.pool.Get().(*exchange)
+	x.ctx, x.path, x.site, x.route, x.retries = ctx, ctx.Path(), nil, nil, 0
+	x.start = time.Now()
+	x.at = x.start
+	if g.config.Now != nil {
+		x.at = g.config.Now()
+	}
+	x.remote = g.remote(x.remote[:0], ctx)
+	x.id = g.ids.append(x.id[:0], ctx)
+	return x
+}
+
+func (g *Gateway) end(x *exchange) {
+	x.ctx, x.path, x.site, x.route = nil, nil, nil, nil
+	clear(x.params[:])
+	x.call.End()
+	x.answer = abi.Reply{}
+	for _, b := range []*[]byte{&x.body, &x.frame, &x.reply, &x.out} {
+		if cap(*b) > maxKept {
+			*b = nil
+		}
+	}
+	g.pool.Put(x)
+}
+
+// Handle answers one request of a client.
+func (g *Gateway) Handle(ctx *fasthttp.RequestCtx) {
+	x := g.begin(ctx)
+	ctx.Response.Header.SetBytesV("X-Request-Id", x.id)
+	g.guard(x, x.serve)
+}
+
+// guard has a request answered, and ends it. A panic is a mistake of ours that a
+// client or a plugin has found: it costs this request, and not the process with
+// all the others.
+func (g *Gateway) guard(x *exchange, answer func()) {
+	defer func() {
+		r := recover()
+		if r == nil {
+			g.finish(x)
+			g.end(x)
+			return
+		}
+		g.log.LogAttrs(g.ctx, slog.LevelError, "request failed inside the host",
+			slog.String("request", string(x.id)), slog.Any("panic", r), slog.String("stack", string(debug.Stack())))
+		x.ctx.Response.Reset()
+		x.ctx.Response.Header.SetBytesV("X-Request-Id", x.id)
+		x.out = nil
+		x.refuse(noFamily, &abi.Error{Status: 500, Code: abi.HostInternal, Message: internalMessage})
+		g.finish(x) // and not into the pool: nobody knows what state it is in
+	}()
+	answer()
+}
+
+// serve finds what answers the request and has it answered.
+func (x *exchange) serve() {
+	ctx, t := x.ctx, x.gateway.table.Load()
+	if x.site = t.site(ctx.Request.Header.Host()); x.site == nil {
+		x.refuse(noFamily, &abi.Error{Status: 404, Code: abi.HostNotFound, Message: "No deployment serves this host."})
+		return
+	}
+	x.allowOrigin()
+	n, count := x.site.root.find(x.path, &x.params)
+	if n == nil {
+		x.notFound()
+		return
+	}
+	if x.route = n.route(ctx.Method()); x.route != nil {
+		x.answerRoute(count)
+		return
+	}
+	if string(ctx.Method()) == "OPTIONS" {
+		x.preflight(n)
+		return
+	}
+	x.wrongMethod(n)
+}
+
+func (x *exchange) notFound() {
+	f := x.site.family(x.path)
+	x.refuse(f, &abi.Error{Status: 404, Code: f.Code(abi.HostNotFound), Message: "There is nothing at this path."})
+}
+
+func (x *exchange) wrongMethod(n *node) {
+	x.ctx.Response.Header.Set("Allow", n.allow())
+	f := x.site.family(x.path)
+	x.refuse(f, &abi.Error{Status: 405, Code: f.Code(abi.HostMethod), Message: "This path takes " + n.allow() + "."})
+}
+
+// answerRoute checks who calls and runs the route.
+func (x *exchange) answerRoute(params int) {
+	var caller abi.Caller
+	if len(x.route.Auth) > 0 {
+		var err error
+		if caller, err = x.site.authenticator.caller(x.ctx, x, x.route); err != nil {
+			x.fail(err)
+			return
+		}
+	}
+	x.runRoute(params, caller)
+}
+
+// runRoute has the plugin answer on behalf of caller.
+func (x *exchange) runRoute(params int, caller abi.Caller) {
+	if err := x.buildFrame(params, caller); err != nil {
+		x.fail(err)
+		return
+	}
+	if err := x.commit(); err != nil {
+		x.fail(err)
+		return
+	}
+	x.render()
+}
+
+// unsafeString is a string that shares the bytes of b. It is used for what is
+// read before b changes: to write a frame, not to keep.
+func unsafeString(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
+
+// buildFrame writes what the plugin is told of the request.
+func (x *exchange) buildFrame(params int, caller abi.Caller) error {
+	r := x.route
+	if !utf8.Valid(x.path) {
+		return x.badRequest("The path is not UTF-8.")
+	}
+	q := abi.Request{
+		Kind: abi.CallRequest, Route: r.index, Method: r.Method, Path: unsafeString(x.path),
+		Caller: caller, Time: x.at.UnixMicro(), Remote: unsafeString(x.remote), ID: unsafeString(x.id),
+	}
+	x.pairs.Reset(x.list)
+	x.pairs.FixedArray(params)
+	for _, p := range x.params[:params] {
+		x.pairs.TextBytes(p)
+	}
+	x.list = x.pairs.Value()
+	q.Params = x.list
+
+	var err error
+	if q.Query, err = x.readQuery(); err != nil {
+		return err
+	}
+	q.Headers = x.readHeaders()
+	if q.BodyKind, q.Body, err = x.readBody(); err != nil {
+		return err
+	}
+	x.base = x.appendBaseURL(x.base[:0])
+	q.BaseURL = unsafeString(x.base)
+
+	x.writer.Reset(x.frame)
+	if r.function != "" {
+		appendExtismRequest(&x.writer, &q)
+	} else {
+		q.Append(&x.writer)
+	}
+	x.frame = x.writer.Value()
+	return nil
+}
+
+func (x *exchange) appendBaseURL(dst []byte) []byte {
+	if base := x.site.deployment.Spec.BaseURL; base != "" {
+		return append(dst, base...)
+	}
+	scheme := "http"
+	if x.ctx.IsTLS() || x.gateway.trusts(x.ctx) && string(x.ctx.Request.Header.Peek("X-Forwarded-Proto")) == "https" {
+		scheme = "https"
+	}
+	dst = append(append(dst, scheme...), "://"...)
+	return append(dst, x.ctx.Request.Header.Host()...)
+}
+
+// maxRuns bounds how often a request is run before it is given up.
+const maxRuns = 12
+
+// errRefused rolls a transaction back whose plugin answered with an error. The
+// answer is kept.
+var errRefused = errors.New("gateway: the plugin refused")
+
+// commit runs the plugin in a transaction until it is committed.
+func (x *exchange) commit() error {
+	g, r := x.gateway, x.route
+	space := x.site.deployment.Spec.Name
+	x.call.Start(g.ctx, r.plugin.Edge, unsafeString(x.id))
+	x.call.TrackWrites = r.plugin.Authenticates()
+	for run := 1; ; run++ {
+		var err error
+		if r.Write {
+			err = g.store.Update(g.ctx, space, x.run)
+		} else {
+			err = g.store.View(g.ctx, space, x.run)
+		}
+		if len(x.call.Writes) > 0 && (err == nil || errors.Is(err, store.ErrCommitUnknown)) {
+			x.forget()
+		}
+		switch {
+		case err == nil:
+			return nil
+		case errors.Is(err, errRefused):
+			return nil
+		case errors.Is(err, store.ErrConflict) && run < maxRuns:
+			x.retries++
+			backOff(run)
+		default:
+			return err
+		}
+	}
+}
+
+// forget drops the cached answers that rest on what was just committed: those of
+// the site that the request came to, and those of the one that has taken its
+// place meanwhile. One that takes its place later has asked nothing before the
+// commit.
+func (x *exchange) forget() {
+	x.site.authenticator.cache.forget(x.call.Writes)
+	now := x.gateway.table.Load().byName(x.site.deployment.Spec.Name)
+	if now != nil && now != x.site && now.authenticator != nil {
+		now.authenticator.cache.forget(x.call.Writes)
+	}
+}
+
+// backOff lets a request that keeps meeting others wait for a moment: not at
+// all at first, since the other one is through by then.
+func backOff(run int) {
+	if run > 2 {
+		limit := min(time.Millisecond<<(run-3), 50*time.Millisecond)
+		time.Sleep(rand.N(limit) + limit/2)
+	}
+}
+
+// transact is one run.
+func (x *exchange) transact(txn store.Txn) error {
+	x.call.Begin(txn)
+	var err error
+	if x.route.function != "" {
+		x.reply, err = x.invokeExtism()
+	} else {
+		x.reply, err = x.route.plugin.Runner.Call(x.gateway.ctx, &x.call, x.frame, x.reply[:0])
+	}
+	// A plugin may have overlooked, or may hide, that the store failed.
+	if failure := x.call.Failure(); failure != nil {
+		return failure
+	}
+	if err != nil {
+		return err
+	}
+	if err := abi.ReadReply(x.reply, &x.answer); err != nil {
+		return err
+	}
+	if err := x.checkAnswer(); err != nil {
+		return err
+	}
+	if x.answer.BodyKind == abi.BodyError {
+		return errRefused
+	}
+	return nil
+}
+
+// maxHeaders bounds the headers of an answer, in bytes of its frame: proxies and
+// clients take little more.
+const maxHeaders = 64 << 10
+
+// checkAnswer finds what is wrong with an answer before its transaction is
+// committed: what cannot be told to the client is not done either.
+func (x *exchange) checkAnswer() error {
+	a, name := &x.answer, x.route.plugin.Spec.Name
+	if len(a.Headers) > maxHeaders {
+		return fmt.Errorf("gateway: plugin %q answered with headers of %d bytes: at most %d are sent", name, len(a.Headers), maxHeaders)
+	}
+	switch a.BodyKind {
+	case abi.BodyError, abi.BodyRefusal:
+		if _, err := abi.ReadError(a.Status, a.Body); err != nil {
+			return fmt.Errorf("gateway: plugin %q answered with an error: %w", name, err)
+		}
+		return nil // refuse puts the status right
+	case abi.BodyCaller:
+		return fmt.Errorf("gateway: plugin %q answered with a caller: %w", name, abi.ErrFrame)
+	}
+	if a.Status < 200 || a.Status > 599 {
+		return fmt.Errorf("gateway: plugin %q answered with status %d: want 200 to 599", name, a.Status)
+	}
+	return nil
+}
+
+// trusts tells whether the peer is a proxy whose word on the client counts.
+func (g *Gateway) trusts(ctx *fasthttp.RequestCtx) bool {
+	if len(g.config.Proxies) == 0 {
+		return false
+	}
+	addr, ok := netip.AddrFromSlice(ctx.RemoteIP())
+	return ok && g.isProxy(addr.Unmap())
+}
+
+func (g *Gateway) isProxy(addr netip.Addr) bool {
+	return slices.ContainsFunc(g.config.Proxies, func(p netip.Prefix) bool { return p.Contains(addr) })
+}
+
+// remote appends the client's address: the peer's, or, if that is a proxy that is
+// trusted, what it says.
+func (g *Gateway) remote(dst []byte, ctx *fasthttp.RequestCtx) []byte {
+	addr, ok := netip.AddrFromSlice(ctx.RemoteIP())
+	if !ok {
+		return append(dst, "unknown"...)
+	}
+	addr = addr.Unmap()
+	if len(g.config.Proxies) > 0 {
+		addr = g.forwarded(addr, ctx.Request.Header.PeekAll("X-Forwarded-For"))
+	}
+	return addr.AppendTo(dst)
+}
+
+// forwarded goes back along the proxies, as long as they are trusted. Each has
+// added the address it was called from behind what the caller sent, to the last
+// line or as a line of its own; so what stands in front of the first that is not
+// trusted may be anything.
+func (g *Gateway) forwarded(addr netip.Addr, lines [][]byte) netip.Addr {
+	for i := len(lines) - 1; i >= 0; i-- {
+		for rest := string(lines[i]); rest != ""; {
+			var last string
+			comma := strings.LastIndexByte(rest, ',')
+			rest, last = rest[:max(comma, 0)], strings.TrimSpace(rest[comma+1:])
+			if !g.isProxy(addr) {
+				return addr
+			}
+			before, err := netip.ParseAddr(last)
+			if err != nil {
+				withPort, err := netip.ParseAddrPort(last)
+				if err != nil {
+					return addr
+				}
+				before = withPort.Addr()
+			}
+			addr = before.Unmap().WithZone("")
+		}
+	}
+	return addr
+}

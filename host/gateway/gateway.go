@@ -1,0 +1,132 @@
+// Package gateway is the front: it takes HTTP requests, finds the deployment
+// and the route, asks who is calling, runs the plugin in a transaction, and
+// renders what it answered.
+//
+// A request is one transaction. It is committed before the response leaves, and
+// run again, a bounded number of times, if it met another one.
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"sync/atomic"
+	"time"
+
+	"github.com/edgeset/edgeset/host/deploy"
+	"github.com/edgeset/edgeset/store"
+	"github.com/valyala/fasthttp"
+)
+
+// Config sets a gateway up. The zero value of a field is its default.
+type Config struct {
+	Store   store.Store
+	Log     *slog.Logger
+	Access  *slog.Logger // one line a request; nil: none
+	Proxies []netip.Prefix
+	Now     func() time.Time // the clock of requests; nil: time.Now
+
+	MaxHeader   int           // bytes of a request's head; default 16 KiB
+	MaxBody     int           // bytes of a body; default 4 MiB
+	MaxConns    int           // connections at a time; default 65,536
+	MaxConnsIP  int           // of one address; default no limit
+	ReadTimeout time.Duration // for a whole request; default 30 s
+	WriteLimit  time.Duration // for a whole response; default 30 s
+	IdleTimeout time.Duration // between requests of a connection; default 75 s
+}
+
+// A Gateway serves deployments over HTTP.
+type Gateway struct {
+	config  Config
+	store   store.Store
+	log     *slog.Logger
+	ctx     context.Context
+	cancel  context.CancelFunc
+	server  *fasthttp.Server
+	metrics *metrics
+	table   atomic.Pointer[table]
+	ids     requestIDs
+	pool    exchanges
+}
+
+// New makes a gateway that serves nothing until it is given deployments.
+func New(c Config) *Gateway {
+	c.MaxHeader = or(c.MaxHeader, 16<<10)
+	c.MaxBody = or(c.MaxBody, 4<<20)
+	c.MaxConns = or(c.MaxConns, 1<<16)
+	c.ReadTimeout = or(c.ReadTimeout, 30*time.Second)
+	c.WriteLimit = or(c.WriteLimit, 30*time.Second)
+	c.IdleTimeout = or(c.IdleTimeout, 75*time.Second)
+
+	g := &Gateway{config: c, store: c.Store, log: c.Log}
+	g.metrics = newMetrics(g)
+	g.ctx, g.cancel = context.WithCancel(context.Background())
+	g.ids.init()
+	g.pool.New = func() any { return newExchange(g) }
+	g.table.Store(&table{})
+	g.server = &fasthttp.Server{
+		Handler:               g.Handle,
+		ErrorHandler:          g.broken,
+		Name:                  "",
+		NoDefaultServerHeader: true,
+		NoDefaultContentType:  true,
+		ReadBufferSize:        c.MaxHeader,
+		MaxRequestBodySize:    c.MaxBody,
+		Concurrency:           c.MaxConns,
+		MaxConnsPerIP:         c.MaxConnsIP,
+		ReadTimeout:           c.ReadTimeout,
+		WriteTimeout:          c.WriteLimit,
+		IdleTimeout:           c.IdleTimeout,
+		// A connection whose response is under way gets it and is then closed.
+		CloseOnShutdown:              true,
+		DisablePreParseMultipartForm: true,
+		Logger:                       serverLog{c.Log},
+	}
+	return g
+}
+
+func or[T int | time.Duration](v, def T) T {
+	if v == 0 {
+		return def
+	}
+	return v
+}
+
+// Set makes these deployments the ones that are served, in one step: a request
+// is answered by the old ones or by the new ones, never by a mixture.
+func (g *Gateway) Set(deployments []*deploy.Deployment) error {
+	t, err := g.newTable(deployments)
+	if err != nil {
+		return err
+	}
+	g.table.Store(t)
+	return nil
+}
+
+// Serve takes connections until Shutdown.
+func (g *Gateway) Serve(l net.Listener) error {
+	if err := g.server.Serve(l); err != nil {
+		return fmt.Errorf("gateway: serve %s: %w", l.Addr(), err)
+	}
+	return nil
+}
+
+// Shutdown stops taking connections and waits for the requests that run, until
+// ctx ends.
+func (g *Gateway) Shutdown(ctx context.Context) error {
+	defer g.cancel()
+	if err := g.server.ShutdownWithContext(ctx); err != nil && !errors.Is(err, context.Canceled) {
+		return fmt.Errorf("gateway: shutdown: %w", err)
+	}
+	return nil
+}
+
+// serverLog takes what fasthttp says of connections that break.
+type serverLog struct{ log *slog.Logger }
+
+func (l serverLog) Printf(format string, args ...any) {
+	l.log.Debug("connection: " + fmt.Sprintf(format, args...))
+}

@@ -1,0 +1,193 @@
+package gateway
+
+import (
+	"errors"
+	"io"
+	"log/slog"
+	"strconv"
+	"time"
+
+	"github.com/edgeset/edgeset/host/engine"
+	"github.com/edgeset/edgeset/store"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/common/expfmt"
+)
+
+// metrics counts what a gateway does, for Prometheus.
+type metrics struct {
+	registry  *prometheus.Registry
+	unmatched prometheus.Counter
+	requests  *prometheus.CounterVec
+	traps     *prometheus.CounterVec
+	busy      *prometheus.CounterVec
+	retries   *prometheus.CounterVec
+	latency   *prometheus.HistogramVec
+}
+
+// routeMetrics counts the requests of one route. The counters stay when the
+// route's plugin is replaced.
+type routeMetrics struct {
+	requests [6]prometheus.Counter // by the first digit of the status
+	traps    prometheus.Counter
+	busy     prometheus.Counter
+	retries  prometheus.Counter
+	latency  prometheus.Observer
+}
+
+func newMetrics(g *Gateway) *metrics {
+	labels := []string{"deployment", "plugin", "route"}
+	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
+		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
+	}
+	m := &metrics{
+		registry: prometheus.NewRegistry(),
+		unmatched: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "edgeset_unmatched_requests_total", Help: "Requests that no route matched.",
+		}),
+		requests: counter("edgeset_requests_total", "Requests by route and class of status.", append(labels, "code")...),
+		traps:    counter("edgeset_traps_total", "Requests that ended with a trap of the plugin.", labels...),
+		busy:     counter("edgeset_busy_total", "Requests refused because all instances were busy or the data in dispute.", labels...),
+		retries:  counter("edgeset_transaction_retries_total", "Runs repeated after a conflict.", labels...),
+		latency: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "edgeset_request_duration_seconds", Help: "Time from the request's head to its response.",
+			Buckets: []float64{0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10},
+		}, labels),
+	}
+	m.registry.MustRegister(m.unmatched, m.requests, m.traps, m.busy, m.retries, m.latency, pools{g},
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return m
+}
+
+func (m *metrics) route(deployment, plugin, method, pattern string) *routeMetrics {
+	labels := []string{deployment, plugin, method + " " + pattern}
+	r := &routeMetrics{
+		traps:   m.traps.WithLabelValues(labels...),
+		busy:    m.busy.WithLabelValues(labels...),
+		retries: m.retries.WithLabelValues(labels...),
+		latency: m.latency.WithLabelValues(labels...),
+	}
+	for digit := 2; digit < len(r.requests); digit++ {
+		r.requests[digit] = m.requests.WithLabelValues(append(labels, strconv.Itoa(digit)+"xx")...)
+	}
+	return r
+}
+
+func (r *routeMetrics) failed(err error) {
+	var trap *engine.TrapError
+	switch {
+	case errors.As(err, &trap):
+		r.traps.Inc()
+	case errors.Is(err, engine.ErrBusy), errors.Is(err, store.ErrConflict):
+		r.busy.Inc()
+	}
+}
+
+// WritePrometheus writes the counters, and the state of the pools.
+func (g *Gateway) WritePrometheus(w io.Writer) error {
+	families, err := g.metrics.registry.Gather()
+	if err != nil {
+		return err
+	}
+	encoder := expfmt.NewEncoder(w, expfmt.NewFormat(expfmt.TypeTextPlain))
+	for _, f := range families {
+		if err := encoder.Encode(f); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// pools collects the state of the plugins' instance pools when it is asked for.
+type pools struct{ gateway *Gateway }
+
+var poolMetrics = []struct {
+	desc  *prometheus.Desc
+	kind  prometheus.ValueType
+	value func(engine.Stats) float64
+}{
+	{poolDesc("edgeset_instances", "Instances of a plugin."), prometheus.GaugeValue,
+		func(s engine.Stats) float64 { return float64(s.Instances) }},
+	{poolDesc("edgeset_instances_idle", "Instances that wait for a call."), prometheus.GaugeValue,
+		func(s engine.Stats) float64 { return float64(s.Idle) }},
+	{poolDesc("edgeset_callers_waiting", "Requests that wait for an instance."), prometheus.GaugeValue,
+		func(s engine.Stats) float64 { return float64(s.Waiting) }},
+	{poolDesc("edgeset_plugin_calls_total", "Calls into a plugin."), prometheus.CounterValue,
+		func(s engine.Stats) float64 { return float64(s.Calls) }},
+	{poolDesc("edgeset_plugin_traps_total", "Calls that trapped."), prometheus.CounterValue,
+		func(s engine.Stats) float64 { return float64(s.Traps) }},
+	{poolDesc("edgeset_instance_evictions_total", "Instances thrown away."), prometheus.CounterValue,
+		func(s engine.Stats) float64 { return float64(s.Evictions) }},
+}
+
+func poolDesc(name, help string) *prometheus.Desc {
+	return prometheus.NewDesc(name, help, []string{"deployment", "plugin"}, nil)
+}
+
+// Describe implements prometheus.Collector.
+func (pools) Describe(ch chan<- *prometheus.Desc) {
+	for _, m := range poolMetrics {
+		ch <- m.desc
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (p pools) Collect(ch chan<- prometheus.Metric) {
+	for _, s := range p.gateway.table.Load().sites {
+		for _, plugin := range s.deployment.Plugins {
+			v, ok := plugin.Runner.(interface{ Stats() engine.Stats })
+			if !ok {
+				continue
+			}
+			stats := v.Stats()
+			for _, m := range poolMetrics {
+				ch <- prometheus.MustNewConstMetric(m.desc, m.kind, m.value(stats), s.deployment.Spec.Name, plugin.Spec.Name)
+			}
+		}
+	}
+}
+
+// finish counts a request that is answered, and logs it.
+func (g *Gateway) finish(x *exchange) {
+	took := time.Since(x.start)
+	status := x.ctx.Response.StatusCode()
+	if x.route == nil {
+		g.metrics.unmatched.Inc()
+	} else {
+		m := x.route.metrics
+		m.requests[min(max(status/100, 2), 5)].Inc()
+		m.latency.Observe(took.Seconds())
+		if x.retries > 0 {
+			m.retries.Add(float64(x.retries))
+		}
+	}
+	if access := g.config.Access; access != nil {
+		access.LogAttrs(g.ctx, slog.LevelInfo, "request", x.attrs(status, took)...)
+	}
+}
+
+// attrs are what the access log says of a request. The query is left out: it
+// may carry a token.
+func (x *exchange) attrs(status int, took time.Duration) []slog.Attr {
+	deployment, plugin, pattern := "", "", ""
+	if x.site != nil {
+		deployment = x.site.deployment.Spec.Name
+	}
+	if x.route != nil {
+		plugin, pattern = x.route.plugin.Spec.Name, x.route.Pattern
+	}
+	return []slog.Attr{
+		slog.String("id", string(x.id)),
+		slog.String("remote", string(x.remote)),
+		slog.String("method", string(x.ctx.Method())),
+		slog.String("path", string(x.path)),
+		slog.Int("status", status),
+		slog.Duration("took", took),
+		slog.Int("in", len(x.ctx.Request.Body())),
+		slog.Int("out", len(x.ctx.Response.Body())),
+		slog.String("deployment", deployment),
+		slog.String("plugin", plugin),
+		slog.String("route", pattern),
+		slog.Int("retries", x.retries),
+	}
+}

@@ -1,0 +1,217 @@
+package gateway
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/edgeset/edgeset/abi"
+	"github.com/edgeset/edgeset/host/engine"
+	"github.com/edgeset/edgeset/host/text"
+	"github.com/edgeset/edgeset/store"
+	"github.com/valyala/fasthttp"
+)
+
+// render writes the answer of a plugin as the response.
+func (x *exchange) render() {
+	a, resp := &x.answer, &x.ctx.Response
+	x.writeHeaders(a.Headers)
+	switch a.BodyKind {
+	case abi.BodyError, abi.BodyRefusal: // which checkAnswer could read
+		refusal, err := abi.ReadError(a.Status, a.Body)
+		if err != nil {
+			x.fail(err)
+			return
+		}
+		x.refuse(x.route.family, refusal)
+		return
+	case abi.BodyRaw:
+		if len(resp.Header.ContentType()) == 0 {
+			// A browser that is left to guess may take a picture for a page.
+			resp.Header.SetContentType("application/octet-stream")
+		}
+		b, _ := a.Body.Bytes()
+		resp.SetBody(b)
+	case abi.BodyValue:
+		out, err := text.AppendJSON(x.out[:0], a.Body)
+		if err != nil {
+			x.fail(err)
+			return
+		}
+		x.out = out
+		x.setJSON(out)
+	}
+	resp.SetStatusCode(a.Status)
+}
+
+func (x *exchange) setJSON(body []byte) {
+	resp := &x.ctx.Response
+	if len(resp.Header.ContentType()) == 0 {
+		resp.Header.SetContentType("application/json")
+	}
+	if len(body) < minGzip {
+		resp.SetBody(body)
+		return
+	}
+	resp.Header.Add("Vary", "Accept-Encoding")
+	if x.ctx.Request.Header.HasAcceptEncoding("gzip") {
+		resp.Header.SetContentEncoding("gzip")
+		resp.SetBodyRaw(fasthttp.AppendGzipBytesLevel(nil, body, gzipLevel))
+		return
+	}
+	resp.SetBody(body)
+}
+
+// Smaller bodies fit a packet or two whether they are compressed or not; the
+// level is where the curve of size over time bends.
+const (
+	minGzip   = 2 << 10
+	gzipLevel = 4
+)
+
+// writeHeaders passes on the headers of a plugin, except those that are about
+// the connection or that the host writes.
+func (x *exchange) writeHeaders(headers abi.Pairs) {
+	headers.Each(func(name, value []byte) bool {
+		switch {
+		case !validHeaderName(name), hostHeaders[strings.ToLower(string(name))],
+			len(name) > len(corsHeaders) && bytes.EqualFold(name[:len(corsHeaders)], []byte(corsHeaders)):
+		case equalFold(name, "Content-Type"):
+			x.ctx.Response.Header.SetContentTypeBytes(headerValue(value))
+		default:
+			x.ctx.Response.Header.AddBytesKV(name, headerValue(value))
+		}
+		return true
+	})
+}
+
+// hostHeaders are those that a plugin has no say in.
+var hostHeaders = map[string]bool{
+	"connection": true, "keep-alive": true, "proxy-connection": true, "te": true, "trailer": true,
+	"transfer-encoding": true, "upgrade": true, "content-length": true, "content-encoding": true,
+	"date": true, "x-request-id": true,
+}
+
+const corsHeaders = "Access-Control-"
+
+// headerValue returns a value in which control characters are blanks: a line
+// break would begin another header.
+func headerValue(value []byte) []byte {
+	control := func(c byte) bool { return c < ' ' && c != '\t' || c == 0x7f }
+	if !slices.ContainsFunc(value, control) {
+		return value
+	}
+	value = bytes.Clone(value)
+	for i, c := range value {
+		if control(c) {
+			value[i] = ' '
+		}
+	}
+	return value
+}
+
+func validHeaderName(name []byte) bool {
+	for _, c := range name {
+		if !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '-' || c == '_') {
+			return false
+		}
+	}
+	return len(name) > 0
+}
+
+// refuse answers with an error in the form of a family.
+func (x *exchange) refuse(f *family, e *abi.Error) {
+	resp := &x.ctx.Response
+	if e.Status < 400 || e.Status > 599 {
+		e = &abi.Error{Status: 500, Code: e.Code, Message: e.Message, Detail: e.Detail}
+	}
+	out, err := text.AppendErrorForm(x.out[:0], f.Errors, e, x.at.UnixMilli(), unsafeString(x.id))
+	if err != nil {
+		// The form is the plugin's, and it is no value.
+		out, _ = text.AppendErrorForm(x.out[:0], noFamily.Errors, e, x.at.UnixMilli(), unsafeString(x.id))
+	}
+	x.out = out
+	if e.Status == 401 && len(resp.Header.Peek("WWW-Authenticate")) == 0 {
+		resp.Header.Set("WWW-Authenticate", "Bearer")
+	}
+	resp.Header.SetContentType("application/json")
+	resp.SetBody(out)
+	resp.SetStatusCode(e.Status)
+}
+
+const internalMessage = "The request failed; the operator's log says why."
+
+// fail answers with what an error of any kind means to the client. What it means
+// to the operator goes into the log.
+func (x *exchange) fail(err error) {
+	f := x.route.family
+	var refusal *abi.Error
+	if errors.As(err, &refusal) {
+		x.refuse(f, refusal)
+		return
+	}
+	e := &abi.Error{Status: 500, Code: f.Code(abi.HostInternal), Message: internalMessage}
+	level := slog.LevelError
+	var busy *engine.BusyError
+	switch {
+	case errors.As(err, &busy):
+		x.retryAfter(busy.RetryAfter)
+		level = slog.LevelWarn
+		e = &abi.Error{Status: 503, Code: f.Code(abi.HostBusy), Message: "The server is busy; try again later."}
+	case errors.Is(err, store.ErrConflict):
+		x.retryAfter(time.Second)
+		level = slog.LevelWarn
+		e = &abi.Error{Status: 503, Code: f.Code(abi.HostBusy), Message: "Too many requests change the same data; try again later."}
+	case x.gateway.ctx.Err() != nil, errors.Is(err, store.ErrClosed), errors.Is(err, engine.ErrClosed):
+		x.retryAfter(time.Second)
+		level = slog.LevelWarn
+		e = &abi.Error{Status: 503, Code: f.Code(abi.HostBusy), Message: "The server is stopping; try again."}
+	case errors.Is(err, store.ErrTooLarge):
+		e = &abi.Error{Status: 413, Code: f.Code(abi.HostTooLarge), Message: "The request changes more than one transaction can hold."}
+	case errors.Is(err, engine.ErrFrame):
+		e = &abi.Error{Status: 413, Code: f.Code(abi.HostTooLarge), Message: "The request is larger than the plugin can take."}
+	}
+	x.route.metrics.failed(err)
+	x.gateway.log.LogAttrs(x.gateway.ctx, level, "request failed",
+		slog.String("request", string(x.id)), slog.String("plugin", x.route.plugin.Spec.Name),
+		slog.String("route", x.route.Method+" "+x.route.Pattern), slog.Any("error", err))
+	x.refuse(f, e)
+}
+
+func (x *exchange) retryAfter(d time.Duration) {
+	x.ctx.Response.Header.Set("Retry-After", strconv.Itoa(max(1, int((d+time.Second-1)/time.Second))))
+}
+
+// broken answers what never became a request: too large, too slow, or not HTTP.
+func (g *Gateway) broken(ctx *fasthttp.RequestCtx, err error) {
+	x := g.begin(ctx)
+	defer g.end(x)
+	e := &abi.Error{Status: 400, Code: abi.HostBadRequest, Message: "The request is not HTTP that this server reads."}
+	var small *fasthttp.ErrSmallBuffer
+	var timeout interface{ Timeout() bool }
+	switch {
+	case errors.Is(err, fasthttp.ErrBodyTooLarge):
+		e = &abi.Error{Status: 413, Code: abi.HostTooLarge,
+			Message: fmt.Sprintf("The body is larger than the %d bytes that this server takes.", g.config.MaxBody)}
+	case errors.As(err, &small):
+		e = &abi.Error{Status: 431, Code: abi.HostTooLarge,
+			Message: fmt.Sprintf("The request's head is larger than %d bytes.", g.config.MaxHeader)}
+	case errors.As(err, &timeout) && timeout.Timeout():
+		e = &abi.Error{Status: 408, Code: abi.HostTimeout, Message: "The request took too long to arrive."}
+	}
+	f := noFamily
+	if s := g.table.Load().site(ctx.Request.Header.Host()); s != nil && e.Status == 413 {
+		// The head was read, so it is known whose client this is.
+		f = s.family(ctx.Path())
+		e.Code = f.Code(e.Code)
+	}
+	ctx.Response.Header.SetBytesV("X-Request-Id", x.id)
+	x.refuse(f, e)
+	ctx.SetConnectionClose()
+	g.finish(x)
+}

@@ -1,0 +1,330 @@
+package gateway
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"slices"
+	"sort"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/edgeset/edgeset/abi"
+	"github.com/edgeset/edgeset/host/deploy"
+)
+
+// A table finds the site of a host and, in it, the route of a request. It is
+// built whole and never changed; a new one takes its place in one step.
+type table struct {
+	sites     []*site
+	exact     map[string]*site
+	wildcards []wildcard // longest first
+	any       *site
+}
+
+type wildcard struct {
+	suffix string // ".example.com"
+	site   *site
+}
+
+// A site is a deployment as requests see it.
+type site struct {
+	deployment    *deploy.Deployment
+	root          node
+	operators     map[string]*node // by plugin: its routes for operators, which lie below its name
+	families      []*family        // longest prefix first
+	authenticator *authenticator
+	origins       []string
+}
+
+type family struct {
+	*abi.Family
+	plugin string
+}
+
+// A node is a segment of the patterns. Literal segments win over parameters; if
+// a literal leads nowhere, the parameter is tried.
+type node struct {
+	literal   map[string]*node
+	parameter *node
+	routes    []*route // of the patterns that end here, one a method
+}
+
+// maxParams bounds the parameters of a pattern.
+const maxParams = 8
+
+// A route is a method and a pattern, and what serves it.
+type route struct {
+	*abi.Route
+	index    int
+	plugin   *deploy.Plugin
+	family   *family
+	function string // of an Extism plugin
+	operator bool   // served on the admin address alone
+	metrics  *routeMetrics
+}
+
+// operatorKind is the kind of credential that only the admin API supplies.
+const operatorKind = "operator"
+
+// newTable builds the table of all deployments. Two plugins of a deployment
+// that want the same route are an error.
+func (g *Gateway) newTable(deployments []*deploy.Deployment) (*table, error) {
+	t := &table{exact: map[string]*site{}}
+	for _, d := range deployments {
+		s, err := g.newSite(d)
+		if err != nil {
+			return nil, fmt.Errorf("gateway: deployment %q: %w", d.Spec.Name, err)
+		}
+		t.sites = append(t.sites, s)
+		for _, h := range d.Spec.Hosts {
+			switch {
+			case h == "*":
+				t.any = s
+			case strings.HasPrefix(h, "*."):
+				t.wildcards = append(t.wildcards, wildcard{h[1:], s})
+			default:
+				t.exact[h] = s
+			}
+		}
+	}
+	sort.SliceStable(t.wildcards, func(i, j int) bool {
+		return len(t.wildcards[i].suffix) > len(t.wildcards[j].suffix)
+	})
+	return t, nil
+}
+
+func (g *Gateway) newSite(d *deploy.Deployment) (*site, error) {
+	s := &site{deployment: d, origins: d.Spec.Origins, operators: map[string]*node{}}
+	for _, p := range d.Plugins {
+		families := make([]*family, len(p.Desc.Families))
+		for i := range p.Desc.Families {
+			families[i] = &family{&p.Desc.Families[i], p.Spec.Name}
+		}
+		s.families = append(s.families, families...)
+		for i := range p.Desc.Routes {
+			r := &route{
+				Route: &p.Desc.Routes[i], index: i, plugin: p,
+				family:   families[p.Desc.Routes[i].Family],
+				operator: slices.Contains(p.Desc.Routes[i].Auth, operatorKind),
+			}
+			if p.Functions != nil {
+				r.function = p.Functions[i]
+			}
+			if err := s.add(r); err != nil {
+				return nil, fmt.Errorf("plugin %q: route %s %q: %w", p.Spec.Name, r.Method, r.Pattern, err)
+			}
+			r.metrics = g.metrics.route(d.Spec.Name, p.Spec.Name, r.Method, r.Pattern)
+		}
+		for _, src := range p.Desc.Credentials {
+			if src.Kind == operatorKind {
+				return nil, fmt.Errorf("plugin %q: credential of kind %q: only the admin API supplies that", p.Spec.Name, operatorKind)
+			}
+		}
+		if p.Authenticates() {
+			s.authenticator = newAuthenticator(g, d, p)
+		}
+	}
+	for _, r := range s.root.all(nil) {
+		if err := s.authenticator.serves(r); err != nil {
+			return nil, fmt.Errorf("plugin %q: route %s %s: %w", r.plugin.Spec.Name, r.Method, r.Pattern, err)
+		}
+	}
+	sort.SliceStable(s.families, func(i, j int) bool {
+		return len(s.families[i].Prefix) > len(s.families[j].Prefix)
+	})
+	return s, nil
+}
+
+func (s *site) add(r *route) error {
+	if err := checkPattern(r.Pattern); err != nil {
+		return err
+	}
+	n := &s.root
+	if r.operator {
+		if len(r.Auth) > 1 {
+			return fmt.Errorf("auth %q: a route for operators is for nobody else: want %q alone", r.Auth, operatorKind)
+		}
+		if s.operators[r.plugin.Spec.Name] == nil {
+			s.operators[r.plugin.Spec.Name] = &node{}
+		}
+		n = s.operators[r.plugin.Spec.Name]
+	}
+	params := 0
+	for segment := range strings.SplitSeq(strings.TrimPrefix(r.Pattern, "/"), "/") {
+		if strings.HasPrefix(segment, ":") {
+			if params++; params > maxParams {
+				return fmt.Errorf("it has more than %d parameters", maxParams)
+			}
+			if n.parameter == nil {
+				n.parameter = &node{}
+			}
+			n = n.parameter
+			continue
+		}
+		if n.literal == nil {
+			n.literal = map[string]*node{}
+		}
+		if n.literal[segment] == nil {
+			n.literal[segment] = &node{}
+		}
+		n = n.literal[segment]
+	}
+	for _, other := range n.routes {
+		if other.Method == r.Method {
+			return fmt.Errorf("plugin %q serves %s %s already", other.plugin.Spec.Name, other.Method, other.Pattern)
+		}
+	}
+	n.routes = append(n.routes, r)
+	return nil
+}
+
+// checkPattern refuses a pattern that no path can match, and one that is not fit
+// for logs and metrics.
+func checkPattern(pattern string) error {
+	if !utf8.ValidString(pattern) || len(pattern) > 1000 {
+		return errors.New("want a pattern of at most 1,000 bytes in UTF-8")
+	}
+	for _, c := range pattern {
+		if c < ' ' || c == 0x7f || c == '?' || c == '#' || c == '%' {
+			return fmt.Errorf("a pattern is matched with decoded paths: want none of '?', '#', '%%' and control characters, got %q", c)
+		}
+	}
+	segments := strings.Split(pattern[1:], "/")
+	for i, s := range segments {
+		if s == ":" || s == "." || s == ".." || s == "" && i < len(segments)-1 {
+			return fmt.Errorf("segment %q: want a literal or \":name\"", s)
+		}
+	}
+	return nil
+}
+
+func (n *node) all(list []*route) []*route {
+	list = append(list, n.routes...)
+	for _, child := range n.literal {
+		list = child.all(list)
+	}
+	if n.parameter != nil {
+		list = n.parameter.all(list)
+	}
+	return list
+}
+
+// site finds the deployment of a Host header; nil if there is none.
+func (t *table) site(host []byte) *site {
+	host = trimPort(host)
+	if s, ok := t.exact[string(host)]; ok {
+		return s
+	}
+	if len(t.exact) > 0 || len(t.wildcards) > 0 {
+		if lower := bytes.ToLower(host); len(lower) > 0 {
+			if s, ok := t.exact[string(lower)]; ok {
+				return s
+			}
+			for _, w := range t.wildcards {
+				if len(lower) > len(w.suffix) && bytes.HasSuffix(lower, []byte(w.suffix)) {
+					return w.site
+				}
+			}
+		}
+	}
+	return t.any
+}
+
+// trimPort cuts ":8080" off, the brackets of an IPv6 address, and the dot at the
+// end of a full name.
+func trimPort(host []byte) []byte {
+	if len(host) > 0 && host[0] == '[' {
+		if end := bytes.IndexByte(host, ']'); end > 0 {
+			return host[1:end]
+		}
+	}
+	if i := bytes.LastIndexByte(host, ':'); i >= 0 {
+		host = host[:i]
+	}
+	return bytes.TrimSuffix(host, []byte{'.'})
+}
+
+// byName finds a deployment by its name.
+func (t *table) byName(name string) *site {
+	for _, s := range t.sites {
+		if s.deployment.Spec.Name == name {
+			return s
+		}
+	}
+	return nil
+}
+
+// find finds the node of a path, and what its parameters matched.
+func (n *node) find(path []byte, params *[maxParams][]byte) (*node, int) {
+	if len(path) == 0 || path[0] != '/' {
+		return nil, 0
+	}
+	return n.match(path[1:], params, 0)
+}
+
+func (n *node) match(path []byte, params *[maxParams][]byte, count int) (*node, int) {
+	segment, rest := path, []byte(nil)
+	slash := bytes.IndexByte(path, '/')
+	if slash >= 0 {
+		segment, rest = path[:slash], path[slash+1:]
+	}
+	if child := n.literal[string(segment)]; child != nil {
+		if found, m := child.next(slash >= 0, rest, params, count); found != nil {
+			return found, m
+		}
+	}
+	if child := n.parameter; child != nil && len(segment) > 0 && count < maxParams {
+		params[count] = segment
+		return child.next(slash >= 0, rest, params, count+1)
+	}
+	return nil, 0
+}
+
+func (n *node) next(more bool, rest []byte, params *[maxParams][]byte, count int) (*node, int) {
+	if more {
+		return n.match(rest, params, count)
+	}
+	if len(n.routes) == 0 {
+		return nil, 0
+	}
+	return n, count
+}
+
+// route returns the node's route of a method. HEAD is served by a GET that only
+// reads: one that writes would do so for an answer that nobody sees.
+func (n *node) route(method []byte) *route {
+	for _, r := range n.routes {
+		if r.Method == string(method) || r.Method == "GET" && !r.Write && string(method) == "HEAD" {
+			return r
+		}
+	}
+	return nil
+}
+
+// allow lists the methods of a node, as the header Allow has them.
+func (n *node) allow() string {
+	methods := []string{"OPTIONS"}
+	for _, r := range n.routes {
+		methods = append(methods, r.Method)
+		if r.Method == "GET" && !r.Write {
+			methods = append(methods, "HEAD")
+		}
+	}
+	slices.Sort(methods)
+	return strings.Join(slices.Compact(methods), ", ")
+}
+
+// family finds whose form an error under a path takes.
+func (s *site) family(path []byte) *family {
+	for _, f := range s.families {
+		if bytes.HasPrefix(path, []byte(f.Prefix)) &&
+			(len(path) == len(f.Prefix) || f.Prefix == "/" || path[len(f.Prefix)] == '/') {
+			return f
+		}
+	}
+	return noFamily
+}
+
+// noFamily is the form of errors where no plugin is concerned.
+var noFamily = &family{Family: &abi.Family{Prefix: "/", Errors: abi.DefaultErrors()}}

@@ -1,0 +1,187 @@
+// Package host wires the rooms below it into one server: the store, the engine,
+// the deployments, the gateway in front and the admin API beside it.
+package host
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/edgeset/edgeset/host/admin"
+	"github.com/edgeset/edgeset/host/deploy"
+	"github.com/edgeset/edgeset/host/engine"
+	"github.com/edgeset/edgeset/host/gateway"
+	"github.com/edgeset/edgeset/store"
+	"github.com/edgeset/edgeset/store/badgerstore"
+)
+
+// Config says what a host serves, and where.
+type Config struct {
+	Listen     string // address of the gateway
+	Admin      string // address of the admin API
+	Data       string // folder of the state
+	Durability badgerstore.Durability
+	Manifest   *deploy.Manifest
+	Embedded   fs.FS // plugins that the binary carries
+	Proxies    []netip.Prefix
+	MaxConns   int // connections of clients at a time; 0: the gateway's default
+	MaxConnsIP int // of one address; 0: no limit
+	Drain      time.Duration
+	Log        *slog.Logger
+	Access     *slog.Logger // nil: no access log
+}
+
+// A Host is a server with all that belongs to it.
+type Host struct {
+	config      Config
+	store       store.Store
+	engine      *engine.Engine
+	gateway     *gateway.Gateway
+	admin       *admin.Server
+	deployments []*deploy.Deployment
+	listener    net.Listener
+	adminL      net.Listener
+}
+
+// New opens the state, loads the deployments and takes the addresses. Nothing
+// is served before Run.
+func New(ctx context.Context, c Config) (*Host, error) {
+	h := &Host{config: c}
+	if err := h.open(ctx); err != nil {
+		// Whatever ended ctx, what was opened is closed.
+		closed, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTime)
+		defer cancel()
+		return nil, errors.Join(err, h.close(closed))
+	}
+	return h, nil
+}
+
+func (h *Host) open(ctx context.Context) (err error) {
+	c := h.config
+	// Both addresses first: a second host by mistake should fail before it
+	// touches anything.
+	if h.listener, err = net.Listen("tcp", c.Listen); err != nil {
+		return fmt.Errorf("host: listen: %w", err)
+	}
+	if h.adminL, err = net.Listen("tcp", c.Admin); err != nil {
+		return fmt.Errorf("host: listen for the admin API: %w", err)
+	}
+	if err = os.MkdirAll(c.Data, 0o700); err != nil {
+		return fmt.Errorf("host: data: %w", err)
+	}
+	state, err := badgerstore.Open(badgerstore.Options{
+		Dir: filepath.Join(c.Data, "store"), Durability: c.Durability, Logger: c.Log,
+	})
+	if err != nil {
+		return err
+	}
+	h.store = state
+	token, err := admin.Token(c.Data, true)
+	if err != nil {
+		return err
+	}
+	if h.engine, err = engine.New(engine.Config{CacheDir: filepath.Join(c.Data, "cache"), Logger: c.Log}); err != nil {
+		return err
+	}
+	loader := deploy.Loader{Engine: h.engine, Embedded: c.Embedded, Log: c.Log}
+	for _, spec := range c.Manifest.Deployments {
+		d, err := loader.Load(ctx, spec)
+		if err != nil {
+			return err
+		}
+		h.deployments = append(h.deployments, d)
+	}
+	h.gateway = gateway.New(gateway.Config{
+		Store: h.store, Log: c.Log, Access: c.Access, Proxies: c.Proxies,
+		MaxConns: c.MaxConns, MaxConnsIP: c.MaxConnsIP,
+	})
+	if err = h.gateway.Set(h.deployments); err != nil {
+		return err
+	}
+	h.admin = admin.New(h.gateway, token, c.Log)
+	return nil
+}
+
+// Addr returns the address of the gateway, AdminAddr that of the admin API.
+func (h *Host) Addr() net.Addr      { return h.listener.Addr() }
+func (h *Host) AdminAddr() net.Addr { return h.adminL.Addr() }
+
+// Run serves until ctx ends, then drains: /readyz says no, no connection is
+// taken any more, and the requests that run are answered within Config.Drain.
+func (h *Host) Run(ctx context.Context) error {
+	failed := make(chan error, 2)
+	go func() { failed <- h.gateway.Serve(h.listener) }()
+	go func() { failed <- h.admin.Serve(h.adminL) }()
+	h.admin.SetReady(true)
+	h.config.Log.Info("serving", "listen", h.Addr().String(), "admin", h.AdminAddr().String(),
+		"data", h.config.Data, "durability", h.config.Durability.String())
+
+	var err error
+	select {
+	case <-ctx.Done():
+		h.config.Log.Info("draining", "within", h.config.Drain.String())
+	case err = <-failed:
+	}
+	h.admin.SetReady(false)
+	drained, cancel := context.WithTimeout(context.Background(), h.config.Drain)
+	defer cancel()
+	err = errors.Join(err, h.gateway.Shutdown(drained))
+	// Also when nothing is left of the time to drain: what was told to end needs a
+	// moment to do so.
+	closed, cancel := context.WithTimeout(context.Background(), closeTime)
+	defer cancel()
+	err = errors.Join(err, h.close(closed))
+	if err == nil {
+		h.config.Log.Info("stopped")
+	}
+	return err
+}
+
+// closeTime is how long closing may take. A guest that never returns would hold
+// the process up for good.
+const closeTime = 5 * time.Second
+
+// close ends what was begun, in the reverse order.
+func (h *Host) close(ctx context.Context) error {
+	var errs []error
+	if h.admin != nil {
+		errs = append(errs, h.admin.Shutdown(ctx))
+	}
+	for _, d := range h.deployments {
+		errs = append(errs, d.Close(ctx))
+	}
+	if h.engine != nil {
+		errs = append(errs, h.engine.Close(ctx))
+	}
+	if h.store != nil {
+		errs = append(errs, h.closeStore(ctx))
+	}
+	for _, l := range []net.Listener{h.listener, h.adminL} {
+		if l != nil {
+			if err := l.Close(); !errors.Is(err, net.ErrClosed) {
+				errs = append(errs, err)
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// closeStore waits for transactions that run, until ctx ends. The store survives
+// the end of the process in any state.
+func (h *Host) closeStore(ctx context.Context) error {
+	closed := make(chan error, 1)
+	go func() { closed <- h.store.Close() }()
+	select {
+	case err := <-closed:
+		return err
+	case <-ctx.Done():
+		return fmt.Errorf("host: close the store: transactions still run: %w", context.Cause(ctx))
+	}
+}

@@ -1,0 +1,72 @@
+// Package wasmtest builds plugins for tests.
+package wasmtest
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"testing"
+)
+
+// builds holds what was built: once for each test binary, however many tests
+// ask. Between binaries, Go's build cache makes it quick.
+var builds sync.Map // package directory → func() ([]byte, error)
+
+// Build returns the Wasm of the main package in a directory, which is given
+// relative to the module's root: "plugins/sharing".
+func Build(t testing.TB, pkgDir string) []byte {
+	t.Helper()
+	build, _ := builds.LoadOrStore(pkgDir, sync.OnceValues(func() ([]byte, error) { return compile(pkgDir) }))
+	wasm, err := build.(func() ([]byte, error))()
+	if err != nil {
+		t.Fatalf("wasmtest: build %s: %v", pkgDir, err)
+	}
+	return wasm
+}
+
+func compile(pkgDir string) ([]byte, error) {
+	root, err := moduleRoot()
+	if err != nil {
+		return nil, err
+	}
+	dir, err := os.MkdirTemp("", "wasmtest")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	out := filepath.Join(dir, "plugin.wasm")
+	cmd := exec.Command("go", "build", "-buildmode=c-shared", "-o", out, "./"+filepath.ToSlash(pkgDir))
+	cmd.Dir = root
+	cmd.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm", "CGO_ENABLED=0", "GOFLAGS=")
+	if text, err := cmd.CombinedOutput(); err != nil {
+		return nil, &buildError{err, string(text)}
+	}
+	return os.ReadFile(out)
+}
+
+type buildError struct {
+	err    error
+	output string
+}
+
+func (e *buildError) Error() string { return e.err.Error() + "\n" + e.output }
+
+// moduleRoot finds go.mod from where the test runs, which is the directory of
+// the package that is tested.
+func moduleRoot() (string, error) {
+	dir, err := os.Getwd()
+	if err != nil {
+		return "", err
+	}
+	for {
+		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+			return dir, nil
+		}
+		parent := filepath.Dir(dir)
+		if parent == dir {
+			return "", os.ErrNotExist
+		}
+		dir = parent
+	}
+}

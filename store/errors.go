@@ -1,0 +1,34 @@
+package store
+
+import "errors"
+
+// The errors of a Store and its transactions. Drivers wrap them with what was
+// tried; callers test with errors.Is.
+var (
+	// ErrConflict: another transaction changed what this one read. Run it again.
+	ErrConflict = errors.New("store: conflict with a concurrent transaction")
+
+	// ErrCommitUnknown: the commit was begun and its outcome is not known.
+	ErrCommitUnknown = errors.New("store: outcome of the commit is unknown")
+
+	// ErrReadOnly: a write in a View.
+	ErrReadOnly = errors.New("store: write in a read-only transaction")
+
+	// ErrEmptyKey: a key of no bytes.
+	ErrEmptyKey = errors.New("store: key is empty")
+
+	// ErrKeyTooLarge: a key above MaxKeySize, its stamp included.
+	ErrKeyTooLarge = errors.New("store: key is larger than 1 KiB")
+
+	// ErrValueTooLarge: a value above MaxValueSize.
+	ErrValueTooLarge = errors.New("store: value is larger than 1 MiB")
+
+	// ErrTooLarge: a transaction above MaxTxnWrites or MaxTxnBytes.
+	ErrTooLarge = errors.New("store: transaction is larger than 1,000 writes or 8 MiB")
+
+	// ErrBadSpace: a space name that is empty or longer than MaxSpaceSize.
+	ErrBadSpace = errors.New("store: space name must have 1 to 255 bytes")
+
+	// ErrClosed: the store was closed.
+	ErrClosed = errors.New("store: closed")
+)

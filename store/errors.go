@@ -29,6 +29,10 @@ var (
 	// ErrBadSpace: a space name that is empty or longer than MaxSpaceSize.
 	ErrBadSpace = errors.New("store: space name must have 1 to 255 bytes")
 
+	// ErrFull: the store has no room for writes and refused the commit. Nothing
+	// was written, and reading goes on.
+	ErrFull = errors.New("store: no room for writes")
+
 	// ErrClosed: the store was closed.
 	ErrClosed = errors.New("store: closed")
 )

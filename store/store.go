@@ -68,7 +68,10 @@ type Txn interface {
 	Get(key []byte) (value []byte, found bool, err error)
 
 	// Put sets key to value. A ttl above zero lets the entry expire; it is
-	// counted in whole seconds, rounded up, from the moment of the call.
+	// counted in whole seconds, rounded up, from the moment of the call. The
+	// entry lives at least that long and at most a second longer. Whether one
+	// has expired is judged when a transaction begins, so what was seen once in
+	// a transaction stays to its end.
 	Put(key, value []byte, ttl time.Duration) error
 
 	// PutStamped writes value under prefix + stamp + suffix. The stamp is
@@ -88,7 +91,8 @@ type Txn interface {
 	Scan(Range) (Page, error)
 }
 
-// A Range is the half-open interval [Start, End) of keys in byte order.
+// A Range is the half-open interval [Start, End) of keys in byte order. A bound
+// of no bytes is none.
 type Range struct {
 	Start   []byte // first key; nil means from the beginning of the space
 	End     []byte // first key beyond; nil means to the end of the space

@@ -283,8 +283,8 @@ func TestADiskThatIsNearlyFullIsNotWrittenTo(t *testing.T) {
 	left := int64(999)
 	s.disk.free = func(string) (int64, error) { return left, nil }
 	for range 2 {
-		if err := s.Update(ctx, "a", putting("k")); !errors.Is(err, ErrDiskLow) {
-			t.Errorf("got error %v, want %v", err, ErrDiskLow)
+		if err := s.Update(ctx, "a", putting("k")); !errors.Is(err, store.ErrFull) {
+			t.Errorf("got error %v, want %v", err, store.ErrFull)
 		}
 	}
 	left = 1000

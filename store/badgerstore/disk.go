@@ -1,13 +1,10 @@
 package badgerstore
 
 import (
-	"errors"
 	"fmt"
-)
 
-// ErrDiskLow is wrapped by commits that were refused because the disk has less
-// than Options.MinFree bytes free. Nothing was written.
-var ErrDiskLow = errors.New("badgerstore: disk is nearly full")
+	"github.com/edgeset/edgeset/store"
+)
 
 // A disk refuses writes while there is still room. Badger writes its logs through
 // a memory map of a sparse file: when the disk is full, the kernel answers the
@@ -44,7 +41,7 @@ func (d *disk) admit(bytes int, now int64) error {
 		d.left, d.asked, d.written = left, now, 0
 	}
 	if d.left < d.min {
-		return fmt.Errorf("%w: %d MiB are free in %q, %d MiB must be", ErrDiskLow, d.left>>20, d.dir, d.min>>20)
+		return fmt.Errorf("%w: %d MiB are free in %q, %d MiB must be", store.ErrFull, d.left>>20, d.dir, d.min>>20)
 	}
 	return nil
 }

@@ -60,7 +60,7 @@ type Options struct {
 	Durability Durability
 
 	// MinFree is how many bytes the disk must have free for a commit to be
-	// taken; below that commits fail with [ErrDiskLow]. 0 means 256 MiB, and a
+	// taken; below that commits fail with [store.ErrFull]. 0 means 256 MiB, and a
 	// negative number that nothing is checked. See RATIONALE.md, "Why a store
 	// stops writing before the disk is full".
 	MinFree int64

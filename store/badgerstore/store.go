@@ -7,7 +7,7 @@
 // groups (commit.go). RATIONALE.md tells why.
 //
 // A disk that fails to write stops the store from writing: see
-// [store.ErrCommitUnknown] and [ErrDiskLow]. Reading goes on.
+// [store.ErrCommitUnknown] and [store.ErrFull]. Reading goes on.
 package badgerstore
 
 import (

@@ -128,7 +128,7 @@ type Request struct {
 	Query      Pairs    //
 	Headers    Pairs    //
 	BodyKind   BodyKind // BodyNone, BodyValue, BodyRaw or BodyForm
-	Body       Value    // BodyValue: the value; BodyForm: its Pairs; BodyRaw: a byte string
+	Body       Value    // BodyValue: the value; BodyForm: its Pairs; BodyRaw: the bytes
 	Caller     Caller
 	Credential Credential // of CallAuthenticate
 	Time       int64      // the request's time, in microseconds since the epoch; a re-run has the same
@@ -157,7 +157,7 @@ func (q *Request) Append(w *Writer) {
 	w.Bytes(q.Query)
 	w.Bytes(q.Headers)
 	w.Int(int64(q.BodyKind))
-	w.Raw(q.Body)
+	w.Bytes(q.Body)
 	if q.Caller.IsZero() {
 		w.Nil()
 	} else {
@@ -214,7 +214,7 @@ func ReadRequest(frame []byte, q *RawRequest) error {
 	q.Query = Pairs(r.Bytes())
 	q.Headers = Pairs(r.Bytes())
 	q.BodyKind = BodyKind(r.byte())
-	q.Body = r.Value()
+	q.Body = Value(r.Bytes())
 	q.Caller = r.Value()
 	q.Credential = r.Value()
 	q.Time = r.Int()

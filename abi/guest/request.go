@@ -123,8 +123,7 @@ func (r *Request) RawBody() []byte {
 	if r.raw.BodyKind != abi.BodyRaw {
 		return nil
 	}
-	b, _ := r.raw.Body.Bytes()
-	return b
+	return r.raw.Body
 }
 
 // Caller returns who makes the request; the zero Caller on routes that are open.

@@ -98,9 +98,7 @@ func (c *Client) Do(q Request) *Response {
 	case route.Body == abi.FormBody:
 		f.BodyKind, f.Body = abi.BodyForm, queryPairs(c.t, q.Form.Encode())
 	case route.Body == abi.RawBody:
-		var w abi.Writer
-		w.Bytes(q.Raw)
-		f.BodyKind, f.Body = abi.BodyRaw, w.Value()
+		f.BodyKind, f.Body = abi.BodyRaw, q.Raw
 	}
 	return c.do(&f, !route.Write, route.Family)
 }

@@ -1,10 +1,10 @@
 // The tests in this folder run the binary, as operators do, and talk to it over
 // HTTP, as app clients do: nothing in here knows what is behind the wire.
 //
-// A noun a file: binary (built and run), server (a process), client (HTTP and
-// the envelope), trail, device and viewer (what is shared, who uploads, who
-// looks), load (many of them at once). The tests are in the files of what they
-// test.
+// A noun a file: binary (built and run), server (a process), usage (what it takes
+// of the machine), client (HTTP and the envelope), trail, device and viewer (what
+// is shared, who uploads, who looks), load (many of them at once). The tests are
+// in the files of what they test.
 package main_test
 
 import (

@@ -28,7 +28,7 @@ func TestCommands(t *testing.T) {
 		name   string
 		env    []string
 		args   []string
-		code   int
+		code   int    // -1: any but 0
 		stdout string // what it has in it
 		stderr string
 	}{

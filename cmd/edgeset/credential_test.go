@@ -200,12 +200,16 @@ func TestTime(t *testing.T) {
 	// The account logs in again, and sees that one has gone.
 	nobody.get("/v2/invites/"+code, "viewer", "stays")
 	phone = nobody.login(ann, "phone")
-	r = phone.get("/v2/users/self/invites", "since", since)
-	if len(r.items("response.items")) != 1 || r.int("response.items.0.viewing") != 1 || r.int("response.items.0.viewers") != 2 {
-		t.Errorf("%v\nwant two viewers, one of them viewing", r)
+	// That one has gone is a change of its own, which may be told once more after
+	// another change of the same invite.
+	told := 0
+	for r = phone.get("/v2/users/self/invites", "since", since); r.at("response.items") != nil && told < 3; told++ {
+		if len(r.items("response.items")) != 1 || r.int("response.items.0.viewing") != 1 || r.int("response.items.0.viewers") != 2 {
+			t.Errorf("%v\nwant two viewers, one of them viewing", r)
+		}
+		r = phone.get("/v2/users/self/invites", "since", r.text("response.last_refresh"))
 	}
-	r = phone.get("/v2/users/self/invites", "since", r.text("response.last_refresh"))
-	if r.at("response.items") != nil {
-		t.Errorf("%v\nwant no items", r)
+	if told < 1 || told > 2 {
+		t.Errorf("told %d times that one has gone", told)
 	}
 }

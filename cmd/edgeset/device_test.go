@@ -38,8 +38,8 @@ func (d *device) send(b *batch, params ...string) (reply, error) {
 // upload uploads n new points, and keeps at it while the server is down, or asks
 // it to come back later.
 func (d *device) upload(n int) error {
-	b := d.trail.draw(n)
-	for lost := false; ; {
+	b, lost := d.trail.draw(n), false
+	for begin := time.Now(); time.Since(begin) < startTime+stopTime; {
 		r, err := d.send(b)
 		switch {
 		case err == nil:
@@ -60,4 +60,5 @@ func (d *device) upload(n int) error {
 			return err
 		}
 	}
+	return fmt.Errorf("POST append_location: not stored within %v", startTime+stopTime)
 }

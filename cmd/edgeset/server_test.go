@@ -168,7 +168,7 @@ func (s *server) cleanup() {
 		s.t.Error(err)
 	}
 	for line := range bytes.Lines(text) {
-		for _, sign := range []string{"level=ERROR", "panic:", "fatal error:", "DATA RACE"} {
+		for _, sign := range []string{"level=ERROR", `"level":"ERROR"`, "panic:", "fatal error:", "DATA RACE"} {
 			if bytes.Contains(line, []byte(sign)) {
 				s.errorf("in the server's log: %s", line)
 				return

@@ -216,9 +216,22 @@ func (run *soakRun) report(t *testing.T, took time.Duration, fresh, idle, busy u
 		line("%-8s %9d %11.1f %10v %10v %10v %10v", kind.name, len(kind.l.list), float64(len(kind.l.list))/took.Seconds(),
 			kind.l.at(0.5), kind.l.at(0.99), kind.l.at(0.999), kind.l.at(1))
 	}
+	line("by the server's own log:")
+	log := run.server.accessLog(run.begin)
+	for _, kind := range [][2]string{{"append", "/v2/tickets/:id/append_location"}, {"view", "/v2/invites/:code"}} {
+		var l latencies
+		for _, r := range log {
+			if r.route == kind[1] && r.status == 200 {
+				l.add(r.took)
+			}
+		}
+		line("%-8s %9d %11s %10v %10v %10v %10v", kind[0], len(l.list), "", l.at(0.5), l.at(0.99), l.at(0.999), l.at(1))
+	}
+	line("worst:%s", worstSeconds(log, run.begin))
 	line("points uploaded %d, seen %d; requests that failed %d", pointsOf(run.shares.list), points, run.failed)
 	line("RSS of the server, MiB: started %.1f, accounts made %.1f, after warm-up %.1f, end %.1f, largest %.1f",
 		mib(fresh.rss), mib(idle.rss), mib(mem.warm()), mib(mem.end()), mib(mem.largest()))
+	line("RSS in its course:%s", mem.course())
 	cpu := busy.cpu - idle.cpu
 	line("CPU of the server %.1f s, %.0f µs a request", cpu.Seconds(),
 		float64(cpu.Microseconds())/float64(len(run.shares.list)+len(run.views.list)))

@@ -77,16 +77,27 @@ func (m *memory) sample(s *server, begin, end time.Time) {
 }
 
 // warm is the median of the second quarter, end that of the last one.
-func (m *memory) warm() int64 { return m.quarter(1) }
-func (m *memory) end() int64  { return m.quarter(3) }
+func (m *memory) warm() int64 { return m.part(1, 4) }
+func (m *memory) end() int64  { return m.part(3, 4) }
 
-func (m *memory) quarter(i int) int64 {
+// part is the median of one of so many equal parts of the time.
+func (m *memory) part(i, of int) int64 {
 	n := len(m.rss)
-	part := slices.Sorted(slices.Values(m.rss[i*n/4 : (i+1)*n/4]))
+	part := slices.Sorted(slices.Values(m.rss[i*n/of : (i+1)*n/of]))
 	if len(part) == 0 {
 		return 0
 	}
 	return part[len(part)/2]
+}
+
+// course is how it went, in MiB.
+func (m *memory) course() string {
+	const parts = 12
+	var b strings.Builder
+	for i := range parts {
+		fmt.Fprintf(&b, " %.0f", mib(m.part(i, parts)))
+	}
+	return b.String()
 }
 
 func (m *memory) largest() int64 {

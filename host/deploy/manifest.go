@@ -118,11 +118,7 @@ func ParseManifest(file, text string) (*Manifest, error) {
 	var m Manifest
 	meta, err := toml.Decode(text, &m)
 	if err != nil {
-		var at toml.ParseError
-		if errors.As(err, &at) {
-			return nil, fmt.Errorf("deploy: %s:%d: %s", file, at.Position.Line, at.Message)
-		}
-		return nil, fmt.Errorf("deploy: %s: %w", file, err)
+		return nil, fmt.Errorf("deploy: %s%s", file, place(err))
 	}
 	if unknown := meta.Undecoded(); len(unknown) > 0 {
 		return nil, fmt.Errorf("deploy: %s: unknown key %q: it is misspelt, or stands in the wrong table", file, unknown[0].String())
@@ -131,6 +127,26 @@ func ParseManifest(file, text string) (*Manifest, error) {
 		return nil, fmt.Errorf("deploy: %s: %w", file, err)
 	}
 	return &m, nil
+}
+
+// place puts an error of the decoder into the form ":line: key: message". Some of
+// them say where they are in their text only.
+func place(err error) string {
+	var at toml.ParseError
+	if errors.As(err, &at) {
+		if at.LastKey == "" {
+			return fmt.Sprintf(":%d: %s", at.Position.Line, at.Message)
+		}
+		return fmt.Sprintf(":%d: %s: %s", at.Position.Line, at.LastKey, at.Message)
+	}
+	text := strings.TrimPrefix(err.Error(), "toml: ")
+	var line int
+	var key string
+	if n, _ := fmt.Sscanf(text, "line %d (last key %q):", &line, &key); n == 2 {
+		_, message, _ := strings.Cut(text, "): ")
+		return fmt.Sprintf(":%d: %s: %s", line, key, message)
+	}
+	return ": " + text
 }
 
 func (m *Manifest) check() error {

@@ -16,9 +16,36 @@ import (
 	"github.com/edgeset/edgeset/host/wasmtest"
 )
 
-// BenchmarkEmptyCall measures what the engine adds to a call: the pool, the
-// frame into the guest and the reply out of it, and the context of the call.
+// BenchmarkEmptyCall measures what the engine adds to a call: an empty export of
+// the same plugin on all sides, so that the hosts alone are compared.
 func BenchmarkEmptyCall(b *testing.B) {
+	ctx := context.Background()
+	v, err := goEngine(b).Load(ctx, wasmtest.Build(b, pdkEmptyDir),
+		engine.Options{Name: "empty", Modules: []engine.Module{native.Module()}})
+	if err != nil {
+		b.Fatal(err)
+	}
+	var state extismState
+	ours := func(n int) {
+		for range n {
+			state.Reset(nil, nil)
+			if code, err := v.Invoke(ctx, &state, "empty"); err != nil || code != 0 {
+				b.Fatal(code, err)
+			}
+		}
+	}
+	b.Run("wazero", func(b *testing.B) {
+		bench.Compare(b, "call/empty", "wazero", "µs", ours, bareExport(b, ctx))
+	})
+	b.Run("extism-go-sdk", func(b *testing.B) {
+		bench.Compare(b, "call/empty", "extism-go-sdk", "µs", ours, extismSDK(b, ctx))
+	})
+}
+
+// BenchmarkRequestCall measures a request frame through a route that does
+// nothing: the pool, the frame into the guest, which takes it apart and makes a
+// reply, and the reply out of it.
+func BenchmarkRequestCall(b *testing.B) {
 	ctx := context.Background()
 	v := loadHello(b, goEngine(b), engine.Options{})
 	frame := request(0)
@@ -33,48 +60,50 @@ func BenchmarkEmptyCall(b *testing.B) {
 		}
 	}
 	b.Run("wazero", func(b *testing.B) {
-		bench.Compare(b, "call/empty", "wazero", "µs", ours, bareWazero(b, ctx, frame))
+		bench.Compare(b, "call/request", "wazero", "µs", ours, bareWazero(b, ctx, frame))
 	})
-	// The route of the one against an export that has nothing to take apart of
-	// the other: what it costs to serve nothing, each in its own way.
+	// What it costs to serve nothing, each in its own way: a frame with all of
+	// a request here, no input at all there.
 	b.Run("extism-go-sdk", func(b *testing.B) {
-		bench.Compare(b, "call/empty", "extism-go-sdk", "µs", ours, extismSDK(b, ctx))
+		bench.Compare(b, "call/request", "extism-go-sdk", "µs", ours, extismSDK(b, ctx))
 	})
-	// The same export of the same plugin on both sides: the hosts alone.
-	b.Run("same-export", func(b *testing.B) {
-		v, err := goEngine(b).Load(ctx, wasmtest.Build(b, pdkEmptyDir),
-			engine.Options{Name: "empty", Modules: []engine.Module{native.Module()}})
-		if err != nil {
+}
+
+// bareExport calls the empty export of the plugin made with Extism's PDK.
+func bareExport(b *testing.B, ctx context.Context) bench.Side {
+	mod := instantiate(b, ctx, wasmtest.Build(b, pdkEmptyDir), native.Module())
+	call, stack := mod.ExportedFunction("empty"), make([]uint64, 1)
+	return func(n int) {
+		for range n {
+			if err := call.CallWithStack(ctx, stack); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+}
+
+// instantiate starts a module on wazero alone.
+func instantiate(b *testing.B, ctx context.Context, wasm []byte, imports ...engine.Module) api.Module {
+	rt := wazero.NewRuntime(ctx)
+	b.Cleanup(func() { rt.Close(ctx) })
+	wasi_snapshot_preview1.MustInstantiate(ctx, rt)
+	for _, m := range imports {
+		if err := m.Instantiate(ctx, rt); err != nil {
 			b.Fatal(err)
 		}
-		var state extismState
-		bench.Compare(b, "call/empty-export", "extism-go-sdk", "µs", func(n int) {
-			for range n {
-				state.Reset(nil, nil)
-				if code, err := v.Invoke(ctx, &state, "empty"); err != nil || code != 0 {
-					b.Fatal(code, err)
-				}
-			}
-		}, extismSDK(b, ctx))
-	})
+	}
+	mod, err := rt.InstantiateWithConfig(ctx, wasm,
+		wazero.NewModuleConfig().WithStartFunctions("_initialize").WithSysWalltime().WithSysNanotime())
+	if err != nil {
+		b.Fatal(err)
+	}
+	return mod
 }
 
 // bareWazero calls the same export of the same module, with the frame already
 // in place, in the way that allocates nothing.
 func bareWazero(b *testing.B, ctx context.Context, frame []byte) bench.Side {
-	rt := wazero.NewRuntime(ctx)
-	b.Cleanup(func() { rt.Close(ctx) })
-	wasi_snapshot_preview1.MustInstantiate(ctx, rt)
-	for _, m := range denyAll() {
-		if err := m.Instantiate(ctx, rt); err != nil {
-			b.Fatal(err)
-		}
-	}
-	mod, err := rt.InstantiateWithConfig(ctx, wasmtest.Build(b, helloDir),
-		wazero.NewModuleConfig().WithStartFunctions("_initialize").WithSysWalltime().WithSysNanotime())
-	if err != nil {
-		b.Fatal(err)
-	}
+	mod := instantiate(b, ctx, wasmtest.Build(b, helloDir), denyAll()...)
 	room, err := mod.ExportedFunction(abi.ExportAlloc).Call(ctx, uint64(len(frame)))
 	if err != nil {
 		b.Fatal(err)

@@ -35,7 +35,7 @@ func newMemory(limit int) *memory {
 func TestBlocksDoNotOverlap(t *testing.T) {
 	m := newMemory(1 << 20)
 	live := make(map[uint64][]byte)
-	for n := range 20_000 {
+	for n := range 3_000 {
 		if len(live) > 0 && rand.IntN(2) == 0 {
 			for at, want := range live {
 				if got, ok := m.block(at); !ok || !bytes.Equal(got, want) || m.length(at) != uint64(len(want)) {

@@ -30,6 +30,11 @@ func TestPluginsDoWhatTheyDoInExtismsOwnHost(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer e.Close(context.Background())
+	cache, err := wazero.NewCompilationCacheWithDir(wasmtest.CacheDir(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer cache.Close(context.Background())
 	tests := []struct{ file, export, input string }{
 		{"alloc", "run_test", ""},
 		{"config", "run_test", ""},
@@ -51,7 +56,7 @@ func TestPluginsDoWhatTheyDoInExtismsOwnHost(t *testing.T) {
 			theirs, err := sdk.NewPlugin(t.Context(), sdk.Manifest{
 				Wasm:   []sdk.Wasm{sdk.WasmData{Data: wasm}},
 				Config: map[string]string{"color": "teal"},
-			}, sdk.PluginConfig{EnableWasi: true, RuntimeConfig: wazero.NewRuntimeConfigInterpreter()}, nil)
+			}, sdk.PluginConfig{EnableWasi: true, RuntimeConfig: wazero.NewRuntimeConfig().WithCompilationCache(cache)}, nil)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -125,10 +125,7 @@ func (x *exchange) readBody() (abi.BodyKind, abi.Value, error) {
 		}
 		return abi.BodyValue, x.body, nil
 	case abi.RawBody:
-		x.pairs.Reset(x.body)
-		x.pairs.Bytes(body)
-		x.body = x.pairs.Value()
-		return abi.BodyRaw, x.body, nil
+		return abi.BodyRaw, body, nil
 	}
 	return x.readForm(body)
 }

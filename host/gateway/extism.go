@@ -45,7 +45,7 @@ func appendExtismRequest(w *abi.Writer, q *abi.Request) {
 		appendPairs(w, abi.Pairs(q.Body))
 	case abi.BodyRaw:
 		w.Key("body")
-		w.Raw(q.Body)
+		w.Bytes(q.Body)
 	}
 	w.Key("caller")
 	if q.Caller.IsZero() {

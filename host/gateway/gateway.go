@@ -13,6 +13,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -50,6 +51,8 @@ type Gateway struct {
 	table   atomic.Pointer[table]
 	ids     requestIDs
 	pool    exchanges
+
+	lingering sync.Map // addresses of clients, see linger
 }
 
 // New makes a gateway that serves nothing until it is given deployments.
@@ -108,7 +111,7 @@ func (g *Gateway) Set(deployments []*deploy.Deployment) error {
 
 // Serve takes connections until Shutdown.
 func (g *Gateway) Serve(l net.Listener) error {
-	if err := g.server.Serve(l); err != nil {
+	if err := g.server.Serve(lingeringListener{l, g}); err != nil {
 		return fmt.Errorf("gateway: serve %s: %w", l.Addr(), err)
 	}
 	return nil

@@ -171,6 +171,8 @@ func (x *exchange) fail(err error) {
 		x.retryAfter(time.Second)
 		level = slog.LevelWarn
 		e = &abi.Error{Status: 503, Code: f.Code(abi.HostBusy), Message: "The server is stopping; try again."}
+	case errors.Is(err, store.ErrFull):
+		e = &abi.Error{Status: 507, Code: f.Code(abi.HostInternal), Message: "The server has no room for writes; reading goes on."}
 	case errors.Is(err, store.ErrTooLarge):
 		e = &abi.Error{Status: 413, Code: f.Code(abi.HostTooLarge), Message: "The request changes more than one transaction can hold."}
 	case errors.Is(err, engine.ErrFrame):
@@ -213,5 +215,8 @@ func (g *Gateway) broken(ctx *fasthttp.RequestCtx, err error) {
 	ctx.Response.Header.SetBytesV("X-Request-Id", x.id)
 	x.refuse(f, e)
 	ctx.SetConnectionClose()
+	if e.Status == 413 || e.Status == 431 {
+		g.linger(ctx.RemoteAddr())
+	}
 	g.finish(x)
 }

@@ -71,7 +71,7 @@ func pollInvites(w *guest.Response, r *guest.Request) error {
 	}
 
 	v := succeed(w, "invites")
-	if err := list.write(v, r, full && p.onlyViews, p.viewers); err != nil {
+	if err := list.write(newInviteWriter(v, r, p.viewers), full, p.onlyViews); err != nil {
 		return err
 	}
 	if full {
@@ -158,26 +158,27 @@ func (l *changed) addSince(kv *guest.KV, account string, cursor int64, onlyViews
 }
 
 // write writes the invites under "items", or nothing if there are none. Of one
-// that was deleted only its own change tells, and only once.
-func (l *changed) write(w *abi.Writer, r *guest.Request, viewedOnly, detailed bool) error {
+// that was deleted only its own change tells, and only once; of a ticket that is
+// gone only changes tell.
+func (l *changed) write(w *inviteWriter, full, onlyViews bool) error {
 	if len(l.codes) == 0 {
 		return nil
 	}
-	invites, err := loadInvites(r.KV(), l.codes)
+	invites, err := loadInvites(w.kv, l.codes)
 	if err != nil {
 		return err
 	}
-	tickets, err := ticketsOf(r.KV(), invites)
+	tickets, err := ticketsOf(w.kv, invites)
 	if err != nil {
 		return err
 	}
 	open := false
 	for _, v := range invites {
-		if v == nil || v.deleted && !l.itself[v.code] {
+		if v == nil || v.deleted && !l.itself[v.code] || full && tickets[v.ticket] == nil {
 			continue
 		}
-		if viewedOnly {
-			if viewed, err := v.viewed(r.KV()); err != nil {
+		if full && onlyViews {
+			if viewed, err := v.viewed(w.kv); err != nil {
 				return err
 			} else if !viewed {
 				continue
@@ -188,7 +189,7 @@ func (l *changed) write(w *abi.Writer, r *guest.Request, viewedOnly, detailed bo
 			w.Key("items")
 			w.Array()
 		}
-		if err := v.write(w, r, tickets[v.ticket], detailed); err != nil {
+		if err := w.write(v, tickets[v.ticket]); err != nil {
 			return err
 		}
 	}

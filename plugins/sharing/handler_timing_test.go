@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/edgeset/edgeset/abi"
-	"github.com/edgeset/edgeset/abi/guest"
 )
 
 // trailOf makes a history with a ticket of so many points, a second apart and
@@ -67,7 +66,6 @@ func TestCostGrowsWithThePageAndNotWithTheHistory(t *testing.T) {
 		now := h.now.UnixMilli()
 		check := func(what string, rows int, q *request) {
 			t.Helper()
-			entries := 0
 			got := cost(q)
 			a := q.finish()
 			if a.status != 200 {
@@ -77,7 +75,7 @@ func TestCostGrowsWithThePageAndNotWithTheHistory(t *testing.T) {
 				t.Errorf("%s at %d points: %d rows, want %d", what, points, len(list), rows)
 			}
 			if old := costs[what]; old != "" && old != got {
-				t.Errorf("%s: %s, and with the longer history %s (%d)", what, old, got, entries)
+				t.Errorf("%s: %s, and with the longer history %s", what, old, got)
 			}
 			costs[what] = got
 		}
@@ -143,5 +141,3 @@ func BenchmarkSnapshot(b *testing.B) {
 		})
 	}
 }
-
-var _ guest.Handler = appendLocation

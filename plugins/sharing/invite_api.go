@@ -222,12 +222,13 @@ func writeTicketInvites(w *abi.Writer, r *guest.Request, t *ticket) error {
 	if err != nil {
 		return err
 	}
+	out := newInviteWriter(w, r, detailed)
 	w.Array()
 	for _, v := range list {
 		if v == nil || v.deleted {
 			continue
 		}
-		if err := v.write(w, r, t, detailed); err != nil {
+		if err := out.write(v, t); err != nil {
 			return err
 		}
 	}
@@ -236,45 +237,58 @@ func writeTicketInvites(w *abi.Writer, r *guest.Request, t *ticket) error {
 }
 
 func answerInvite(w *guest.Response, r *guest.Request, t *ticket, v *invite) error {
-	out := succeed(w, "")
-	if err := v.writeFields(out, r, t, false); err != nil {
+	body := succeed(w, "")
+	out := newInviteWriter(body, r, false)
+	if err := out.fields(v, t); err != nil {
 		return err
 	}
-	return finish(out, r)
+	return finish(body, r)
 }
 
-func (v *invite) write(w *abi.Writer, r *guest.Request, t *ticket, detailed bool) error {
+// An inviteWriter writes invite objects: what they have in common is asked of
+// the host once.
+type inviteWriter struct {
+	*abi.Writer
+	kv       *guest.KV
+	now      int64
+	base     string // of links
+	detailed bool   // with lists of viewers
+}
+
+func newInviteWriter(w *abi.Writer, r *guest.Request, detailed bool) *inviteWriter {
+	return &inviteWriter{w, r.KV(), r.Time().UnixMilli(), linkBase(r), detailed}
+}
+
+func (w *inviteWriter) write(v *invite, t *ticket) error {
 	w.Map()
-	err := v.writeFields(w, r, t, detailed)
+	err := w.fields(v, t)
 	w.End()
 	return err
 }
 
-func (v *invite) url(r *guest.Request) string { return linkBase(r) + "/" + v.code.String() }
-
-// writeFields writes an invite object into an open map. t is nil if the ticket
-// is gone.
-func (v *invite) writeFields(w *abi.Writer, r *guest.Request, t *ticket, detailed bool) error {
-	now := r.Time().UnixMilli()
+// fields writes an invite object into an open map. t is nil if the ticket is
+// gone.
+func (w *inviteWriter) fields(v *invite, t *ticket) error {
 	state, status := "deleted", statusDeleted
 	if t != nil && !v.deleted {
-		state, status = t.state(now), v.status
+		state, status = t.state(w.now), v.status
 	}
-	textField(w, "type", "invite")
-	textField(w, "id", v.code.String())
-	textField(w, "invite_type", "ticket_invite")
-	textField(w, "ticket_id", strconv.FormatUint(v.ticket, 10))
-	textField(w, "owner", v.owner)
-	textField(w, "state", state)
-	url := v.url(r)
-	textField(w, "url", url)
-	intField(w, "created", v.created)
-	intField(w, "last_modified", v.modified)
-	textField(w, "visible", v.visible)
-	textField(w, "send", v.send)
-	textField(w, "status", status)
+	url := v.url(w.base)
+	out := w.Writer
+	textField(out, "type", "invite")
+	textField(out, "id", v.code.String())
+	textField(out, "invite_type", "ticket_invite")
+	textField(out, "ticket_id", strconv.FormatUint(v.ticket, 10))
+	textField(out, "owner", v.owner)
+	textField(out, "state", state)
+	textField(out, "url", url)
+	intField(out, "created", v.created)
+	intField(out, "last_modified", v.modified)
+	textField(out, "visible", v.visible)
+	textField(out, "send", v.send)
+	textField(out, "status", status)
 	if status == statusFailedToSend && v.send == "server" {
-		textField(w, "status_detail", "this server delivers no invites; send the text yourself")
+		textField(out, "status_detail", "this server delivers no invites; send the text yourself")
 	}
 	text := url
 	switch {
@@ -283,13 +297,15 @@ func (v *invite) writeFields(w *abi.Writer, r *guest.Request, t *ticket, detaile
 	case v.text != "":
 		text = v.text + " " + url
 	}
-	textField(w, "text", text)
-	w.Key("recipient")
-	w.Map()
-	textField(w, "type", v.kind)
-	textFieldIf(w, "subtype", v.subtype)
-	textFieldIf(w, "address", v.address)
-	textFieldIf(w, "name", v.name)
-	w.End()
-	return v.writeViews(w, r.KV(), now, detailed)
+	textField(out, "text", text)
+	out.Key("recipient")
+	out.Map()
+	textField(out, "type", v.kind)
+	textFieldIf(out, "subtype", v.subtype)
+	textFieldIf(out, "address", v.address)
+	textFieldIf(out, "name", v.name)
+	out.End()
+	return v.writeViews(out, w.kv, w.now, w.detailed)
 }
+
+func (v *invite) url(base string) string { return base + "/" + v.code.String() }

@@ -24,7 +24,7 @@ const (
 
 func plugin() *guest.Plugin {
 	p := guest.New("sharing", "1.0.0")
-	api := p.Family("/v2", failure)
+	api := p.Family("/v2", failure).Code(abi.HostUnauthenticated, "oauth_token")
 	token := guest.Auth("token")
 
 	get := func(path string, h guest.Handler, opts ...guest.RouteOption) {

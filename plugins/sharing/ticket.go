@@ -135,7 +135,8 @@ func (t *ticket) log(kv *guest.KV, now int64, kind byte, content []byte) error {
 	return kv.PutStampedTTL(ticketKey(nil, keyLog, t.id), nil, append([]byte{kind}, content...), t.keep(now))
 }
 
-// activate puts the ticket among the account's active ones.
+// activate puts the ticket among the account's active ones. The entry outlives
+// the ticket, so that even one whose end nobody noticed for so long is told.
 func (t *ticket) activate(kv *guest.KV, now int64) error {
 	return kv.PutTTL(t.activeKey(), number(nil, uint64(t.end)), t.keepAll(now))
 }

@@ -21,7 +21,8 @@ const chunkSpan = 2 * minute
 // of one call that another one would see.
 type upload struct {
 	pts    []point // as they came
-	fresh  []point // those that are new to a ticket
+	chosen []point // those that a ticket can take, if not all
+	fresh  []point // those that are new to it: of pts, or of chosen
 	key    []byte
 	packed []byte
 	old    []point
@@ -34,14 +35,7 @@ var uploads = sync.Pool{New: func() any { return new(upload) }}
 // store adds to a ticket the points that it does not have yet. It leaves the
 // points in u.pts as they are, for the next ticket.
 func (u *upload) store(kv *guest.KV, t *ticket, now int64) (stored int, err error) {
-	u.fresh = u.fresh[:0]
-	for i := range u.pts {
-		if at := u.pts[i].at[colTime]; !t.withheld(at) && at >= t.start-maxEarly {
-			u.fresh = append(u.fresh, u.pts[i])
-		}
-	}
-	sortPoints(u.fresh)
-	u.fresh = dropRepeated(u.fresh)
+	u.fresh = u.choose(t)
 	if len(u.fresh) == 0 {
 		return 0, nil
 	}
@@ -89,6 +83,29 @@ func (u *upload) store(kv *guest.KV, t *ticket, now int64) (stored int, err erro
 	return len(u.fresh), kv.PutTTL(u.key, u.buf, keep)
 }
 
+// choose returns the points that the ticket can take, in the order of their
+// times and each time once. Nearly every batch is just that as it came, and then
+// nothing is copied.
+func (u *upload) choose(t *ticket) []point {
+	earliest, last, clean := t.start-maxEarly, int64(-1), t.hiddenFrom == 0
+	for i := 0; clean && i < len(u.pts); i++ {
+		at := u.pts[i].at[colTime]
+		clean = at > last && at >= earliest
+		last = at
+	}
+	if clean {
+		return u.pts
+	}
+	u.chosen = u.chosen[:0]
+	for i := range u.pts {
+		if at := u.pts[i].at[colTime]; !t.withheld(at) && at >= earliest {
+			u.chosen = append(u.chosen, u.pts[i])
+		}
+	}
+	sortPoints(u.chosen)
+	return dropRepeated(u.chosen)
+}
+
 // dropRepeated leaves the first of each run of points of one time.
 func dropRepeated(pts []point) []point {
 	n := 0
@@ -104,6 +121,9 @@ func dropRepeated(pts []point) []point {
 // dropStored leaves the points that the ticket does not have. It reads the
 // stored points around the new ones only.
 func (u *upload) dropStored(kv *guest.KV, t *ticket) error {
+	// What is dropped here another ticket may take.
+	u.chosen = append(u.chosen[:0], u.fresh...)
+	u.fresh = u.chosen
 	for i := 0; i < len(u.fresh) && u.fresh[i].at[colTime] <= t.last; {
 		end := i + 1
 		for end < len(u.fresh) && u.fresh[end].at[colTime]-u.fresh[end-1].at[colTime] <= chunkSpan {
@@ -165,36 +185,40 @@ const (
 )
 
 // latest returns the end of the trail: at most trailSpan of it, and at most
-// pageRows points.
+// pageRows points. It reads chunks backwards until it has enough.
 func latest(kv *guest.KV, t *ticket) ([]point, error) {
 	from := t.last - trailSpan
 	rg := pointsBetween(t.id, from, t.last)
 	rg.Reverse, rg.Limit = true, scanSize
-	var pts []point
-	for {
+	var chunks []abi.Entry
+	pts := make([]point, 0, pageRows)
+	var err error
+	for sure := 0; ; {
 		page, err := kv.Scan(rg)
 		if err != nil {
 			return nil, err
 		}
-		for _, e := range page.Entries {
-			if pts, err = readPoints(pts, e.Value); err != nil {
-				return nil, err
-			}
-		}
+		chunks = append(chunks, page.Entries...)
 		if !page.More {
 			break
 		}
 		rg.End = page.Entries[len(page.Entries)-1].Key
-		// All that is at least a span later than the chunk read last is here.
-		sure := int64(binary.BigEndian.Uint64(rg.End[9:])) + chunkSpan
-		n := 0
-		for i := range pts {
-			if pts[i].at[colTime] >= sure {
-				n++
+		// Of the times a span after the chunk read last, no point is missing.
+		complete := chunkTime(rg.End) + chunkSpan
+		for ; sure < len(chunks) && chunkTime(chunks[sure].Key) >= complete; sure++ {
+			if pts, err = readPoints(pts, chunks[sure].Value); err != nil {
+				return nil, err
 			}
 		}
-		if n >= pageRows {
+		if len(pts) >= pageRows {
 			break
+		}
+	}
+	// In their order, chunks are sorted but for late uploads.
+	pts = pts[:0]
+	for i := len(chunks) - 1; i >= 0; i-- {
+		if pts, err = readPoints(pts, chunks[i].Value); err != nil {
+			return nil, err
 		}
 	}
 	sortPoints(pts)
@@ -204,6 +228,9 @@ func latest(kv *guest.KV, t *ticket) ([]point, error) {
 	}
 	return pts[begin:], nil
 }
+
+// chunkTime returns the time of the first point of a chunk.
+func chunkTime(key []byte) int64 { return int64(binary.BigEndian.Uint64(key[9:])) }
 
 // What an entry of the log is about: its first byte.
 const (

@@ -113,7 +113,8 @@ func viewProperties(w *guest.Response, r *guest.Request) error {
 	if list[0] == nil {
 		return unknownInvite()
 	}
-	v := writeHead(w, r, inv, list[0])
+	v := writeHead(w, inv, list[0])
+	textField(v, "url", inv.url(linkBase(r)))
 	v.Key("properties")
 	if err := list[0].writeProperties(v, r.KV(), r.Time().UnixMilli()); err != nil {
 		return err
@@ -202,11 +203,10 @@ func snapshot(kv *guest.KV, t *ticket, q view) (viewAnswer, error) {
 }
 
 // writeHead opens a reply about an invite's ticket.
-func writeHead(w *guest.Response, r *guest.Request, inv *invite, t *ticket) *abi.Writer {
+func writeHead(w *guest.Response, inv *invite, t *ticket) *abi.Writer {
 	v := succeed(w, "ticket_invite")
 	textField(v, "id", inv.code.String())
 	textField(v, "owner", t.owner)
-	textField(v, "url", inv.url(r))
 	if t.first != 0 && !t.hidden {
 		intField(v, "first", t.first)
 		intField(v, "last", t.last)
@@ -215,7 +215,10 @@ func writeHead(w *guest.Response, r *guest.Request, inv *invite, t *ticket) *abi
 }
 
 func (a *viewAnswer) write(w *guest.Response, r *guest.Request, inv *invite, t *ticket, q view) error {
-	v := writeHead(w, r, inv, t)
+	v := writeHead(w, inv, t)
+	if a.snapshot {
+		textField(v, "url", inv.url(linkBase(r)))
+	}
 	intField(v, "next", a.next)
 	if a.more {
 		boolField(v, "more", true)

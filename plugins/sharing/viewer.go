@@ -203,11 +203,7 @@ func settle(kv *guest.KV, account string, now int64) error {
 		if now < ends[i] {
 			continue
 		}
-		t, err := loadTicket(kv, id)
-		if err != nil {
-			return err
-		}
-		if err := t.close(kv, now); err != nil {
+		if err := settleTicket(kv, account, id, now); err != nil {
 			return err
 		}
 	}
@@ -246,6 +242,22 @@ func settle(kv *guest.KV, account string, now int64) error {
 		told = true
 		return logChange(kv, account, changeViews, c)
 	})
+}
+
+// settleTicket closes a ticket that ran out, unless that was so long ago that
+// the ticket is gone.
+func settleTicket(kv *guest.KV, account string, id uint64, now int64) error {
+	list, err := loadTickets(kv, []uint64{id})
+	if err != nil {
+		return err
+	}
+	if list[0] != nil {
+		return list[0].close(kv, now)
+	}
+	if err := kv.Delete(number(accountKey(nil, keyActive, account), id)); err != nil {
+		return err
+	}
+	return logTicketChange(kv, account, id)
 }
 
 // writeOff takes a viewer off those who are viewing.

@@ -31,7 +31,7 @@ func plugin() *guest.Plugin {
 		abi.CredentialSource{Kind: tokenProof, Header: "Authorization", Scheme: "Glympse"},
 		abi.CredentialSource{Kind: tokenProof, Query: "oauth_token"},
 	)
-	routeV2(p.Family("/v2", envelope))
+	routeV2(p.Family("/v2", envelope).Code(abi.HostUnauthenticated, "oauth_token"))
 	routeApps(p.Family("/apps", nil))
 	return p
 }

@@ -1,0 +1,135 @@
+package deploy
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestAManifestIsRead(t *testing.T) {
+	m, err := ParseManifest("edge.toml", `
+[[deployment]]
+name = "main"
+hosts = ["API.Example.com.", "*.example.com", "0:0::1"]
+base_url = "https://api.example.com/v"
+origins = ["https://app.example.com", "*"]
+
+[[deployment.plugin]]
+name = "sharing"
+source = "embedded:sharing"
+grants = ["kv"]
+egress = ["api.example.com"]
+memory = "64 MiB"
+instances = 3
+waiting = 9
+max_wait = "250ms"
+config = { greeting = "Hello" }
+
+[[deployment.plugin]]
+name = "plain"
+source = "plain.wasm"
+
+[[deployment.plugin.route]]
+method = "GET"
+pattern = "/p/:name"
+function = "greet"
+read_only = true
+body = "json"
+`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := m.Deployments[0]
+	if strings.Join(s.Hosts, " ") != "api.example.com *.example.com ::1" {
+		t.Errorf("hosts %q", s.Hosts)
+	}
+	p := s.Plugins[0]
+	if p.Memory != 64<<20 || p.Instances != 3 || p.Waiting != 9 || time.Duration(p.MaxWait) != 250*time.Millisecond || p.Config["greeting"] != "Hello" {
+		t.Errorf("%+v", p)
+	}
+	if r := s.Plugins[1].Routes[0]; r.Function != "greet" || !r.ReadOnly {
+		t.Errorf("%+v", r)
+	}
+}
+
+func TestAManifestThatMakesNoSenseIsRefused(t *testing.T) {
+	const (
+		site   = "[[deployment]]\nname = \"d\"\nhosts = [\"*\"]\n"
+		plugin = "[[deployment.plugin]]\nname = \"p\"\nsource = \"p.wasm\"\n"
+	)
+	for _, c := range []struct{ name, text, want string }{
+		{"empty", "", "edge.toml: no [[deployment]]"},
+		{"no TOML", "a = \n", "edge.toml:1: "},
+		{"no TOML further down", site + plugin + "x y\n", "edge.toml:7: "},
+		{"a wrong type", site + plugin + "instances = \"many\"\n", "edge.toml:7: deployment.plugin.instances: incompatible types"},
+		{"a wrong size", site + plugin + "memory = \"lots\"\n", `edge.toml:7: deployment.plugin.memory: "lots": want a size such as "64MiB"`},
+		{"a size of nothing", site + plugin + "memory = \"0\"\n", "want a size"},
+		{"a size that overflows", site + plugin + "memory = \"9999999999GiB\"\n", "want a size"},
+		{"a wrong duration", site + plugin + "max_wait = \"soon\"\n", `edge.toml:7: deployment.plugin.max_wait: "soon": want a duration such as "5s"`},
+		{"a negative duration", site + plugin + "max_wait = \"-1s\"\n", "want a duration"},
+		{"an unknown key", site + plugin + "grant = [\"kv\"]\n", `unknown key "deployment.plugin.grant"`},
+		{"an unknown table", site + plugin + "[server]\nport = 1\n", `unknown key "server"`},
+		{"no name", "[[deployment]]\nhosts = [\"*\"]\n", `deployment "": name: want 1 to 63`},
+		{"a bad name", "[[deployment]]\nname = \"A b\"\nhosts = [\"*\"]\n", `deployment "A b": name: want`},
+		{"a name twice", site + plugin + strings.Replace(site, "*", "x", 1) + plugin, `deployment "d": name: there are two`},
+		{"no hosts", "[[deployment]]\nname = \"d\"\n" + plugin, `deployment "d": hosts: want at least one`},
+		{"a host with a port", strings.Replace(site, "*", "a:80", 1) + plugin, `hosts: "a:80": want a name without port`},
+		{"a host with a scheme", strings.Replace(site, "*", "http://a", 1) + plugin, "want a name without port"},
+		{"a wildcard within", strings.Replace(site, "*", "a.*.b", 1) + plugin, "want a name without port"},
+		{"an empty host", strings.Replace(site, "*", "", 1) + plugin, "want a name without port"},
+		{"a host twice", site + plugin + strings.Replace(site, `"d"`, `"e"`, 1) + plugin, `deployment "e": hosts: "*" belongs to deployment "d" already`},
+		{"a host twice in two forms", strings.Replace(site, `"*"`, `"a.b", "A.B."`, 1) + plugin, `"a.b" belongs to deployment "d" already`},
+		{"a base URL without scheme", site + "base_url = \"a.example\"\n" + plugin, `base_url "a.example": want a URL`},
+		{"a base URL with a slash", site + "base_url = \"https://a.example/\"\n" + plugin, "without a slash"},
+		{"an origin with a path", site + "origins = [\"https://a.example/\"]\n" + plugin, `origins: "https://a.example/": want scheme and host`},
+		{"no plugins", site, "no [[deployment.plugin]]"},
+		{"a plugin without name", site + "[[deployment.plugin]]\nsource = \"x\"\n", `plugin "": name: want 1 to 23`},
+		{"a plugin with a long name", site + strings.Replace(plugin, `"p"`, `"`+strings.Repeat("p", 24)+`"`, 1), "want 1 to 23"},
+		{"a plugin twice", site + plugin + plugin, `plugin "p": name: there are two`},
+		{"no source", site + "[[deployment.plugin]]\nname = \"p\"\n", `plugin "p": source: want "embedded:p" or a file`},
+		{"an unknown grant", site + plugin + "grants = [\"kv\", \"root\"]\n", `plugin "p": grants: "root": want one of kv, passwords`},
+		{"negative instances", site + plugin + "instances = -1\n", "instances = -1, waiting = 0: want positive"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			_, err := ParseManifest("edge.toml", c.text)
+			if err == nil || !strings.HasPrefix(err.Error(), "deploy: edge.toml:") || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("got  %v\nwant %s", err, c.want)
+			}
+		})
+	}
+}
+
+func TestAManifestIsReadFromAFile(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "edge.toml")
+	if _, err := ReadManifest(file); err == nil || !strings.Contains(err.Error(), file) {
+		t.Errorf("no file: %v", err)
+	}
+	if err := os.WriteFile(file, []byte("x"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ReadManifest(file); err == nil || !strings.Contains(err.Error(), file+":1: ") {
+		t.Errorf("no TOML: %v", err)
+	}
+}
+
+func TestTheDefaultManifestIsAsGoodAsAnother(t *testing.T) {
+	m := DefaultManifest("sharing", "signing")
+	if err := m.check(); err != nil {
+		t.Error(err)
+	}
+}
+
+func FuzzManifest(f *testing.F) {
+	f.Add("[[deployment]]\nname = \"d\"\nhosts = [\"*\"]\n[[deployment.plugin]]\nname = \"p\"\nsource = \"p\"\nmemory = \"1MiB\"\n")
+	f.Fuzz(func(t *testing.T, text string) {
+		m, err := ParseManifest("f", text)
+		if err != nil {
+			return
+		}
+		if err := m.check(); err != nil {
+			t.Fatalf("read, but at a second look: %v", err)
+		}
+	})
+}

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestCommands(t *testing.T) {
@@ -126,6 +127,19 @@ func TestCommands(t *testing.T) {
 			if status, body := s.probe(path); status != 200 || !strings.Contains(body, want) {
 				t.Errorf("%s: %d %.200s", path, status, body)
 			}
+		}
+	})
+
+	t.Run("a connection that asks for nothing does not hold up the end", func(t *testing.T) {
+		conn, err := net.Dial("tcp", s.listen)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		begin := time.Now()
+		s.restart()
+		if took := time.Since(begin); took > 15*time.Second {
+			t.Errorf("a restart took %v", took)
 		}
 	})
 

@@ -48,7 +48,7 @@ func TestCredentials(t *testing.T) {
 		for _, scheme := range []string{"Basic", "Token", "Bearer:"} {
 			c := phone.as(phone.token)
 			c.scheme = scheme
-			refused(t, c.do("GET", self, nil), 401, "unauthenticated")
+			refused(t, c.do("GET", self, nil), 401, "oauth_token")
 		}
 	})
 
@@ -56,7 +56,7 @@ func TestCredentials(t *testing.T) {
 		nobody := nobody.in(t)
 		phone := nobody.login(ann, "phone")
 		r := nobody.do("GET", self, nil)
-		refused(t, r, 401, "unauthenticated")
+		refused(t, r, 401, "oauth_token")
 		if r.header.Get("WWW-Authenticate") == "" {
 			t.Errorf("%v\nwant WWW-Authenticate", r)
 		}
@@ -64,7 +64,7 @@ func TestCredentials(t *testing.T) {
 			refused(t, nobody.as(token).do("GET", self, nil), 401, "oauth_token")
 			refused(t, nobody.as(token).do("POST", "/v2/users/self/create_ticket", nil, "duration", "60000"), 401, "oauth_token")
 		}
-		refused(t, nobody.as(strings.Repeat("x", 5000)).do("GET", self, nil), 401, "unauthenticated")
+		refused(t, nobody.as(strings.Repeat("x", 5000)).do("GET", self, nil), 401, "oauth_token")
 		// To look one needs none, but a wrong one is told.
 		ticket := phone.newTicket()
 		code := phone.newInvite(ticket)

@@ -67,6 +67,7 @@ type Server struct {
 	token   []byte
 	server  *fasthttp.Server
 	ready   atomic.Bool
+	conns   gateway.Conns
 }
 
 // New makes an admin API that lets in who shows token.
@@ -92,14 +93,22 @@ func (s *Server) SetReady(ready bool) { s.ready.Store(ready) }
 
 // Serve takes connections until Shutdown.
 func (s *Server) Serve(l net.Listener) error {
-	if err := s.server.Serve(l); err != nil {
+	if err := s.server.Serve(s.conns.Listener(l)); err != nil {
 		return fmt.Errorf("admin: serve %s: %w", l.Addr(), err)
 	}
 	return nil
 }
 
 // Shutdown stops the API.
-func (s *Server) Shutdown(ctx context.Context) error { return s.server.ShutdownWithContext(ctx) }
+func (s *Server) Shutdown(ctx context.Context) error {
+	done := make(chan struct{})
+	defer close(done)
+	go s.conns.CloseFresh(done)
+	if err := s.server.ShutdownWithContext(ctx); err != nil {
+		return fmt.Errorf("admin: shutdown: %w", err)
+	}
+	return nil
+}
 
 // handle answers
 //

@@ -100,7 +100,9 @@ func (g *Gateway) Handle(ctx *fasthttp.RequestCtx) {
 // client or a plugin has found: it costs this request, and not the process with
 // all the others.
 func (g *Gateway) guard(x *exchange, answer func()) {
+	g.running.Add(1)
 	defer func() {
+		defer g.running.Add(-1)
 		r := recover()
 		if r == nil {
 			g.finish(x)

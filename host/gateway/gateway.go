@@ -8,12 +8,10 @@ package gateway
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/netip"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -51,8 +49,8 @@ type Gateway struct {
 	table   atomic.Pointer[table]
 	ids     requestIDs
 	pool    exchanges
-
-	lingering sync.Map // addresses of clients, see linger
+	conns   Conns
+	running atomic.Int64 // requests
 }
 
 // New makes a gateway that serves nothing until it is given deployments.
@@ -111,7 +109,7 @@ func (g *Gateway) Set(deployments []*deploy.Deployment) error {
 
 // Serve takes connections until Shutdown.
 func (g *Gateway) Serve(l net.Listener) error {
-	if err := g.server.Serve(lingeringListener{l, g}); err != nil {
+	if err := g.server.Serve(g.conns.Listener(l)); err != nil {
 		return fmt.Errorf("gateway: serve %s: %w", l.Addr(), err)
 	}
 	return nil
@@ -121,8 +119,15 @@ func (g *Gateway) Serve(l net.Listener) error {
 // ctx ends.
 func (g *Gateway) Shutdown(ctx context.Context) error {
 	defer g.cancel()
-	if err := g.server.ShutdownWithContext(ctx); err != nil && !errors.Is(err, context.Canceled) {
-		return fmt.Errorf("gateway: shutdown: %w", err)
+	done := make(chan struct{})
+	defer close(done)
+	go g.conns.CloseFresh(done)
+	err := g.server.ShutdownWithContext(ctx)
+	if n := g.running.Load(); err != nil && n > 0 {
+		return fmt.Errorf("gateway: shutdown: %d requests still run: %w", n, err)
+	}
+	if err != nil {
+		g.log.Info("connections were cut whose request had not arrived", "after", err.Error())
 	}
 	return nil
 }

@@ -216,7 +216,7 @@ func (g *Gateway) broken(ctx *fasthttp.RequestCtx, err error) {
 	x.refuse(f, e)
 	ctx.SetConnectionClose()
 	if e.Status == 413 || e.Status == 431 {
-		g.linger(ctx.RemoteAddr())
+		g.conns.linger(ctx.RemoteAddr())
 	}
 	g.finish(x)
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"strings"
 	"sync"
@@ -217,6 +218,43 @@ func TestARequestPastTheDrainDeadlineIsCutOff(t *testing.T) {
 		}
 	case <-time.After(5 * time.Second):
 		t.Error("the request goes on")
+	}
+}
+
+func TestAConnectionWithoutARequestDoesNotHoldUpShutdown(t *testing.T) {
+	r := start(t, Config{})
+	r.do("GET /t/echo", "").wants(200)
+	c, err := net.Dial("tcp", r.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	time.Sleep(50 * time.Millisecond)
+	ctx, cancel := context.WithTimeout(context.Background(), 4*time.Second)
+	defer cancel()
+	if err := r.gateway.Shutdown(ctx); err != nil {
+		t.Error(err)
+	}
+	if b, err := io.ReadAll(c); err != nil || len(b) > 0 {
+		t.Errorf("%q %v", b, err)
+	}
+}
+
+func TestARequestThatNeverArrivesIsNoFailureOfShutdown(t *testing.T) {
+	r := start(t, Config{})
+	c, err := net.Dial("tcp", r.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if _, err := io.WriteString(c, "POST /t/raw HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(50 * time.Millisecond)
+	ctx, cancel := context.WithTimeout(context.Background(), 500*time.Millisecond)
+	defer cancel()
+	if err := r.gateway.Shutdown(ctx); err != nil {
+		t.Error(err)
 	}
 }
 

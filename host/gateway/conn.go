@@ -1,0 +1,109 @@
+package gateway
+
+import (
+	"io"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Two things about connections are ours to do, as fasthttp does not.
+//
+// A client whose request was refused halfway is still sending. Closing the
+// connection on it resets it, and the reset may overtake the answer: the client
+// then reports a broken connection instead of what is wrong. So the connection
+// is closed for writing first, and what still comes is read and dropped, for as
+// long as a client needs to notice and no longer.
+//
+// A connection on which nothing was ever sent counts as one with a request on
+// its way, until the time to read one is over. Clients open such connections in
+// advance, and a shutdown would wait for all of them: it closes them instead.
+const (
+	lingerTime  = 2 * time.Second
+	lingerBytes = 64 << 20
+	freshTime   = 500 * time.Millisecond // for a request that is on its way
+)
+
+// Conns keeps what is known of the connections of a server.
+type Conns struct {
+	lingering sync.Map // addresses of clients
+	fresh     sync.Map // *conn: nothing was read from them
+}
+
+// linger has the connection of a client closed slowly. The connection itself is
+// out of reach where it is known: fasthttp may have wrapped it.
+func (c *Conns) linger(remote net.Addr) { c.lingering.Store(remote.String(), nil) }
+
+// CloseFresh closes connections on which nothing comes, until done is closed.
+func (c *Conns) CloseFresh(done <-chan struct{}) {
+	t := time.NewTicker(freshTime / 4)
+	defer t.Stop()
+	for {
+		c.fresh.Range(func(key, _ any) bool {
+			if fresh := key.(*conn); time.Since(fresh.since) > freshTime {
+				fresh.unused.Store(true)
+				_ = fresh.Conn.Close() // fasthttp closes it once more
+			}
+			return true
+		})
+		select {
+		case <-t.C:
+		case <-done:
+			return
+		}
+	}
+}
+
+// Listener has what l accepts kept track of.
+func (c *Conns) Listener(l net.Listener) net.Listener { return listener{l, c} }
+
+// A listener accepts connections of type conn.
+type listener struct {
+	net.Listener
+	conns *Conns
+}
+
+// Accept is part of net.Listener.
+func (l listener) Accept() (net.Conn, error) {
+	accepted, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	c := &conn{Conn: accepted, conns: l.conns, since: time.Now()}
+	l.conns.fresh.Store(c, nil)
+	return c, nil
+}
+
+type conn struct {
+	net.Conn
+	conns  *Conns
+	since  time.Time
+	used   bool        // something was read; belongs to the reader
+	unused atomic.Bool // it was closed before that
+}
+
+// Read is part of net.Conn.
+func (c *conn) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	if !c.used && n > 0 {
+		c.used = true
+		c.conns.fresh.Delete(c)
+	}
+	if err != nil && c.unused.Load() {
+		err = io.EOF // as if the client had gone: there is nobody to tell
+	}
+	return n, err
+}
+
+// Close is part of net.Conn.
+func (c *conn) Close() error {
+	c.conns.fresh.Delete(c)
+	if _, lingers := c.conns.lingering.LoadAndDelete(c.RemoteAddr().String()); lingers {
+		half, ok := c.Conn.(interface{ CloseWrite() error })
+		if ok && half.CloseWrite() == nil && c.SetReadDeadline(time.Now().Add(lingerTime)) == nil {
+			_, _ = io.CopyN(io.Discard, c.Conn, lingerBytes) // ends in one way or another
+		}
+	}
+	return c.Conn.Close()
+}

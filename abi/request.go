@@ -106,7 +106,22 @@ func readCaller(r *Reader) (c Caller) {
 		r.fail()
 		return c
 	}
-	c = Caller{Account: r.Text(), App: r.Text(), Proof: r.Text(), Token: r.Text(), Expires: r.Int()}
+	// One string for all texts, since it is made for every request: each ends
+	// where the reader stood behind it.
+	var texts [4]struct{ size, end int }
+	start := r.pos
+	for i := range texts {
+		texts[i].size = len(r.TextBytes())
+		texts[i].end = r.pos - start
+	}
+	if r.failed {
+		return c
+	}
+	all := string(r.buf[start:r.pos])
+	for i, field := range [...]*string{&c.Account, &c.App, &c.Proof, &c.Token} {
+		*field = all[texts[i].end-texts[i].size : texts[i].end]
+	}
+	c.Expires = r.Int()
 	r.Skip(n - callerFields)
 	return c
 }

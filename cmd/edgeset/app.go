@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -62,7 +61,7 @@ func appCreate(args []string) error {
 		return err
 	}
 	if *name == "" {
-		return errors.New("app create: --name: want a name for the application")
+		return misused("app create: --name: want a name for the application")
 	}
 	body, err := json.Marshal(map[string]string{"name": *name})
 	if err != nil {
@@ -88,7 +87,7 @@ func appRevoke(args []string) error {
 		return err
 	}
 	if *id == "" {
-		return errors.New("app revoke: --id: want the id of an application")
+		return misused("app revoke: --id: want the id of an application")
 	}
 	return o.print("DELETE", "/apps/"+url.PathEscape(*id), nil)
 }

@@ -42,7 +42,7 @@ func (f flags) parse(args []string) error {
 		}
 	})
 	if err := errors.Join(errs...); err != nil {
-		return err
+		return misused("%v", err)
 	}
 	if err := f.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {

@@ -23,6 +23,12 @@ const usage = `edgeset serves API families from WebAssembly plugins.
 // is wrong was said.
 var errUsage = errors.New("usage")
 
+// misused says what is wrong with the command line.
+func misused(format string, args ...any) error {
+	fmt.Fprintf(os.Stderr, "edgeset "+format+"\n", args...)
+	return errUsage
+}
+
 func main() {
 	switch err := run(os.Args[1:]); {
 	case err == nil, errors.Is(err, flag.ErrHelp):

@@ -36,7 +36,7 @@ func serve(args []string) error {
 	}
 	log, err := logger(*logFormat, *logLevel)
 	if err != nil {
-		return err
+		return misused("serve: %v", err)
 	}
 	c := host.Config{
 		Listen: *listen, Admin: *admin, Data: *data, Drain: *drain, Embedded: plugins.Wasm(),
@@ -46,10 +46,10 @@ func serve(args []string) error {
 		c.Access = log
 	}
 	if c.Durability, err = badgerstore.ParseDurability(*durability); err != nil {
-		return fmt.Errorf("--durability: %w", err)
+		return misused("serve: --durability: %v", err)
 	}
 	if c.Proxies, err = networks(*proxies); err != nil {
-		return fmt.Errorf("--trusted-proxies: %w", err)
+		return misused("serve: --trusted-proxies: %v", err)
 	}
 	c.Manifest = deploy.DefaultManifest(plugins.Names...)
 	if *config != "" {

@@ -26,7 +26,7 @@ func TestLoadingSaysWhatIsWrongAndKeepsNothing(t *testing.T) {
 	if err := os.WriteFile(file, embedded["trial.wasm"].Data, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	e, err := engine.New(engine.Config{CacheDir: t.TempDir(), Logger: slog.New(slog.DiscardHandler)})
+	e, err := engine.New(engine.Config{CacheDir: wasmtest.CacheDir(t), Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -42,7 +42,7 @@ type PluginSpec struct {
 
 	Memory    Size     `toml:"memory"`    // of an instance; default 64MiB
 	Instances int      `toml:"instances"` // at most; default 4 per core
-	Waiting   int      `toml:"waiting"`   // callers that may wait for one; default 16 per instance
+	Waiting   int      `toml:"waiting"`   // callers that may wait for one; default 256 per instance
 	MaxWait   Duration `toml:"max_wait"`  // for how long; default 5s
 
 	// Routes of a plugin that knows only extism:host/env, and so cannot

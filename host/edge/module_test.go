@@ -14,7 +14,7 @@ import (
 )
 
 func TestPointersThatAreNoneAreRefused(t *testing.T) {
-	e, err := engine.New(engine.Config{Logger: slog.New(slog.DiscardHandler)})
+	e, err := engine.New(engine.Config{CacheDir: wasmtest.CacheDir(t), Logger: slog.New(slog.DiscardHandler)})
 	must(t, err)
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)

@@ -26,7 +26,9 @@ type Options struct {
 	MemoryLimit int64
 	// Instances is how many calls can run at the same time. 0: 4 × GOMAXPROCS.
 	Instances int
-	// Waiting is how many callers can wait for an instance. 0: 16 × Instances.
+	// Waiting is how many callers can wait for an instance. A caller that waits
+	// costs little, and MaxWait ends its wait: the number only keeps a flood from
+	// piling up. 0: 256 × Instances.
 	Waiting int
 	// MaxWait is how long one waits. 0: 5 s.
 	MaxWait time.Duration
@@ -61,7 +63,7 @@ func (o *Options) complete() error {
 		o.Instances = 4 * runtime.GOMAXPROCS(0)
 	}
 	if o.Waiting == 0 {
-		o.Waiting = 16 * o.Instances
+		o.Waiting = 256 * o.Instances
 	}
 	if o.MaxWait == 0 {
 		o.MaxWait = 5 * time.Second

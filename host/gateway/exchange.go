@@ -252,7 +252,7 @@ func (x *exchange) commit() error {
 	for run := 1; ; run++ {
 		var err error
 		if r.Write {
-			err = g.store.Update(g.ctx, space, x.run)
+			err = x.update(space, run)
 		} else {
 			err = g.store.View(g.ctx, space, x.run)
 		}
@@ -285,11 +285,25 @@ func (x *exchange) forget() {
 	}
 }
 
+// update makes one run that may write, in its turn.
+func (x *exchange) update(space string, run int) error {
+	turn := x.site.turns.of(x.ctx.Path())
+	if run > patience {
+		turn.Lock()
+		defer turn.Unlock()
+	} else {
+		turn.RLock()
+		defer turn.RUnlock()
+	}
+	return x.gateway.store.Update(x.gateway.ctx, space, x.run)
+}
+
 // backOff lets a request that keeps meeting others wait for a moment: not at
-// all at first, since the other one is through by then.
+// all at first, since the other one is through by then, and then it has its
+// path to itself.
 func backOff(run int) {
-	if run > 2 {
-		limit := min(time.Millisecond<<(run-3), 50*time.Millisecond)
+	if run > patience {
+		limit := min(time.Millisecond<<(run-patience-1), 50*time.Millisecond)
 		time.Sleep(rand.N(limit) + limit/2)
 	}
 }

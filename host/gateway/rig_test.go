@@ -56,7 +56,6 @@ func (s *syncBuffer) String() string {
 var shared struct {
 	once   sync.Once
 	engine *engine.Engine
-	cache  string
 	err    error
 }
 
@@ -69,9 +68,6 @@ func TestMain(m *testing.M) {
 			code = 1
 		}
 		cancel()
-		if err := os.RemoveAll(shared.cache); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-		}
 	}
 	os.Exit(code)
 }
@@ -79,9 +75,7 @@ func TestMain(m *testing.M) {
 func load(t testing.TB, spec deploy.Spec) *deploy.Deployment {
 	t.Helper()
 	shared.once.Do(func() {
-		if shared.cache, shared.err = os.MkdirTemp("", "edgeset"); shared.err == nil {
-			shared.engine, shared.err = engine.New(engine.Config{CacheDir: shared.cache, Logger: slog.New(slog.DiscardHandler)})
-		}
+		shared.engine, shared.err = engine.New(engine.Config{CacheDir: wasmtest.CacheDir(t), Logger: slog.New(slog.DiscardHandler)})
 	})
 	if shared.err != nil {
 		t.Fatal(shared.err)

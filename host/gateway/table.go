@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"slices"
 	"sort"
 	"strings"
@@ -35,6 +36,7 @@ type site struct {
 	families      []*family        // longest prefix first
 	authenticator *authenticator
 	origins       []string
+	turns         turns
 }
 
 type family struct {
@@ -95,7 +97,7 @@ func (g *Gateway) newTable(deployments []*deploy.Deployment) (*table, error) {
 }
 
 func (g *Gateway) newSite(d *deploy.Deployment) (*site, error) {
-	s := &site{deployment: d, origins: d.Spec.Origins, operators: map[string]*node{}}
+	s := &site{turns: turns{seed: maphash.MakeSeed()}, deployment: d, origins: d.Spec.Origins, operators: map[string]*node{}}
 	for _, p := range d.Plugins {
 		families := make([]*family, len(p.Desc.Families))
 		for i := range p.Desc.Families {

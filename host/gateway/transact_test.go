@@ -407,3 +407,37 @@ func FuzzExtismOutput(f *testing.F) {
 		x.reply = frame
 	})
 }
+
+// A request that takes long, and that quick ones on the same path overtake every
+// time, gets its turn all the same.
+func TestASlowRequestIsNotStarvedByQuickOnes(t *testing.T) {
+	r := start(t, Config{})
+	stop := make(chan struct{})
+	var quick atomic.Int64
+	var wg sync.WaitGroup
+	for range 2 {
+		wg.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				if got, err := r.try("POST /t/count", ""); err != nil || got.status != 200 {
+					t.Errorf("quick: %v %v", got, err)
+					return
+				}
+				quick.Add(1)
+			}
+		})
+	}
+	const slow = 10
+	for range slow {
+		r.do("POST /t/count?slow=20", "").wants(200)
+	}
+	close(stop)
+	wg.Wait()
+	if got, want := r.do("GET /t/count", "").wants(200).body, fmt.Sprint(quick.Load()+slow); got != want {
+		t.Errorf("counted %s, want %s", got, want)
+	}
+}

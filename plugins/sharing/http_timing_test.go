@@ -43,7 +43,7 @@ func newBed(tb testing.TB, wasm bool) *bed {
 	quiet := slog.New(slog.NewTextHandler(io.Discard, nil))
 	state, err := badgerstore.Open(badgerstore.Options{Dir: tb.TempDir(), Durability: badgerstore.Process, Logger: quiet})
 	must(tb, err)
-	eng, err := engine.New(engine.Config{Logger: quiet})
+	eng, err := engine.New(engine.Config{CacheDir: wasmtest.CacheDir(tb), Logger: quiet})
 	must(tb, err)
 	dir := tb.TempDir()
 	spec := deploy.Spec{Name: "bench", Hosts: []string{"*"}}

@@ -40,8 +40,6 @@ type ticket struct {
 	sealed int64
 }
 
-const ticketFields = 15
-
 const (
 	flagHidden = 1 << iota
 	flagClosed
@@ -55,38 +53,36 @@ func (t *ticket) append(w *abi.Writer) {
 	if t.closed {
 		flags |= flagClosed
 	}
-	w.FixedArray(ticketFields)
+	w.FixedArray(2)
 	w.Text(t.owner)
-	w.Int(t.start)
-	w.Int(t.end)
-	w.Int(t.endSet)
-	w.Int(t.until)
-	w.Int(t.retention)
-	w.Int(t.first)
-	w.Int(t.last)
-	w.Int(t.invites)
-	w.Int(t.props)
-	w.Int(flags)
-	w.Int(t.hiddenFrom)
-	w.Int(t.visibleFrom)
-	w.Int(t.shownSet)
-	w.Int(t.sealed)
+	w.Row([]int64{
+		t.start, t.end, t.endSet, t.until, t.retention, t.first, t.last, t.invites, t.props,
+		flags, t.hiddenFrom, t.visibleFrom, t.shownSet, t.sealed,
+	}, 0)
 }
 
+// ticketNumbers is how many numbers stand in a record. A newer version may add
+// more.
+const ticketNumbers = 14
+
+// read is on the way of every upload and every poll: the numbers of the record
+// are a row, which is read in one go.
 func (t *ticket) read(id uint64, record []byte) error {
 	r := abi.Value(record).Read()
 	n := r.Array()
-	*t = ticket{
-		id: id, owner: r.Text(), start: r.Int(), end: r.Int(), endSet: r.Int(), until: r.Int(), retention: r.Int(),
-		first: r.Int(), last: r.Int(), invites: r.Int(), props: r.Int(),
+	t.id, t.owner = id, r.Text()
+	var row [abi.MaxRow]int64
+	if m, _, _ := r.Row(row[:]); m < ticketNumbers {
+		return abi.ErrFrame
 	}
-	flags := r.Int()
-	t.hidden, t.closed = flags&flagHidden != 0, flags&flagClosed != 0
-	t.hiddenFrom, t.visibleFrom, t.shownSet, t.sealed = r.Int(), r.Int(), r.Int(), r.Int()
-	r.Skip(n - ticketFields)
+	r.Skip(n - 2)
 	if !r.Done() {
 		return abi.ErrFrame
 	}
+	t.start, t.end, t.endSet, t.until, t.retention = row[0], row[1], row[2], row[3], row[4]
+	t.first, t.last, t.invites, t.props = row[5], row[6], row[7], row[8]
+	t.hidden, t.closed = row[9]&flagHidden != 0, row[9]&flagClosed != 0
+	t.hiddenFrom, t.visibleFrom, t.shownSet, t.sealed = row[10], row[11], row[12], row[13]
 	return nil
 }
 

@@ -128,6 +128,8 @@ func count(w *guest.Response, r *guest.Request) error {
 		return err
 	}
 	n, _ := strconv.Atoi(string(value))
+	slow, _ := strconv.Atoi(r.Query("slow"))
+	time.Sleep(time.Duration(slow) * time.Millisecond)
 	w.Value().Int(int64(n + 1))
 	return r.KV().Put([]byte("count"), []byte(strconv.Itoa(n+1)))
 }

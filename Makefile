@@ -31,10 +31,19 @@ build/%.wasm: $(GUEST)
 	@mkdir -p build
 	GOOS=wasip1 GOARCH=wasm go build -trimpath -buildmode=c-shared -o $@ ./plugins/$*
 
+# The race detector needs a C compiler: as root it is installed, otherwise make
+# says what is missing.
+.PHONY: compiler
+compiler:
+	@command -v gcc >/dev/null || { \
+		test "$$(id -u)" = 0 && command -v apt-get >/dev/null && \
+		apt-get update -qq && apt-get install -y -qq gcc libc6-dev; } || { \
+		echo "make: the race detector needs gcc: please install it"; exit 1; }
+
 .PHONY: test
-test: build lint ## run everything that must pass
+test: build lint compiler ## run everything that must pass
 	go test -timeout 20m ./...
-	CGO_ENABLED=1 go test -race -short -timeout 20m ./abi/... ./host/... ./store/...
+	CGO_ENABLED=1 go test -race -short -timeout 30m ./abi/... ./cmd/... ./host/... ./plugins/... ./store/...
 
 .PHONY: bench
 bench: build ## run the benchmarks, side by side with their peers; writes build/bench.json

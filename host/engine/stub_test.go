@@ -64,8 +64,7 @@ func denyAll() []engine.Module {
 	zero := api.GoModuleFunc(func(_ context.Context, _ api.Module, stack []uint64) { stack[0] = 0 })
 	edge.funcs = append(edge.funcs, hostFunc{"take", types(1, i32), nil, nothing})
 
-	env := host{name: "extism:host/env"}
-	for _, f := range []hostFunc{
+	env := host{name: "extism:host/env", funcs: []hostFunc{
 		{"alloc", types(1, i64), types(1, i64), zero},
 		{"free", types(1, i64), nil, nothing},
 		{"length", types(1, i64), types(1, i64), zero},
@@ -80,9 +79,7 @@ func denyAll() []engine.Module {
 		{"log_debug", types(1, i64), nil, nothing},
 		{"log_warn", types(1, i64), nil, nothing},
 		{"log_error", types(1, i64), nil, nothing},
-	} {
-		env.funcs = append(env.funcs, f)
-	}
+	}}
 	return []engine.Module{edge, env}
 }
 

@@ -69,12 +69,11 @@ func (f *follower) take(t testing.TB, a *answered) {
 
 // A sharer is a client that goes on from last_refresh.
 type sharer struct {
-	since  int64
-	busy   bool
-	known  map[string]map[string]any
-	told   map[string]int // how often of each invite
-	empty  int
-	points []int64
+	since int64
+	busy  bool
+	known map[string]map[string]any
+	told  map[string]int // how often of each invite
+	empty int
 }
 
 func (s *sharer) take(t testing.TB, a *answered) {
@@ -112,8 +111,6 @@ type share struct {
 	points map[int64]bool
 	codes  []string
 	rows   int
-	over   bool // ended or deleted, as far as calls go
-	events map[string]int
 }
 
 // TestNothingIsMissedAndNothingComesTwice runs random histories of one account,

@@ -9,13 +9,15 @@ import (
 // implementation stands behind the functions of the import module "edge"; a
 // plugin that is built natively calls one directly.
 //
-// Everything that touches state is part of the call's transaction. Byte slices
+// Everything that touches state is part of the call's transaction, which reads
+// at most 64 MiB. Byte slices
 // passed in may be reused when the method returns; those returned are valid
 // until the call ends and must not be modified.
 type Host interface {
 	// Get returns the value of key, and false if there is none.
 	Get(key []byte) (value []byte, found bool, err error)
-	// GetMany returns one value for each key, nil where there is none.
+	// GetMany returns one value for each of at most 1,000 keys, nil where there
+	// is none; the values together have at most 16 MiB.
 	GetMany(keys [][]byte) ([][]byte, error)
 	// Put sets key to value, for good or for ttl (whole seconds, rounded up).
 	Put(key, value []byte, ttl time.Duration) error

@@ -27,6 +27,7 @@ type Config struct {
 	Listen     string // address of the gateway
 	Admin      string // address of the admin API
 	Data       string // folder of the state
+	Cache      string // folder of compiled plugins, trusted like the binary; "": cache in Data
 	Durability badgerstore.Durability
 	Manifest   *deploy.Manifest
 	Embedded   fs.FS // plugins that the binary carries
@@ -87,7 +88,11 @@ func (h *Host) open(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	if h.engine, err = engine.New(engine.Config{CacheDir: filepath.Join(c.Data, "cache"), Logger: c.Log}); err != nil {
+	cache := c.Cache
+	if cache == "" {
+		cache = filepath.Join(c.Data, "cache")
+	}
+	if h.engine, err = engine.New(engine.Config{CacheDir: cache, Logger: c.Log}); err != nil {
 		return err
 	}
 	loader := deploy.Loader{Engine: h.engine, Embedded: c.Embedded, Log: c.Log}

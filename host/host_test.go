@@ -25,7 +25,7 @@ func config(t *testing.T) Config {
 	t.Helper()
 	t.Setenv(admin.TokenEnv, "")
 	return Config{
-		Listen: "127.0.0.1:0", Admin: "127.0.0.1:0", Data: filepath.Join(t.TempDir(), "data"), Durability: badgerstore.Process,
+		Listen: "127.0.0.1:0", Admin: "127.0.0.1:0", Data: filepath.Join(t.TempDir(), "data"), Cache: wasmtest.CacheDir(t), Durability: badgerstore.Process,
 		Drain: 5 * time.Second, Log: slog.New(slog.DiscardHandler),
 		Embedded: fstest.MapFS{
 			"trial.wasm": {Data: wasmtest.Build(t, "host/gateway/testdata/trial")},
@@ -168,6 +168,9 @@ func TestAHostThatCannotStartLeavesNothingOpen(t *testing.T) {
 		t.Fatal(err)
 	}
 	stop := run(t, other)
+	// All of its goroutines run when both addresses answer.
+	ask(t, "GET", "http://"+other.Addr().String()+"/")
+	ask(t, "GET", "http://"+other.AdminAddr().String()+"/readyz")
 	before := runtime.NumGoroutine()
 	fresh := func(fn func(*Config)) Config {
 		n := c

@@ -23,6 +23,7 @@ func serve(args []string) error {
 	listen := f.String("listen", "127.0.0.1:8080", "address of the gateway")
 	admin := f.String("admin", "127.0.0.1:8081", "address of the admin API")
 	data := f.String("data", "data", "folder of the state")
+	cache := f.String("cache", "", "folder of compiled plugins, trusted like the binary itself; none: \"cache\" in the folder of the state")
 	durability := f.String("durability", "power", "what an acknowledged write survives: \"power\" loss, or the end of the \"process\"")
 	drain := f.Duration("drain", 20*time.Second, "how long requests that run may take after SIGTERM")
 	accessLog := f.Bool("access-log", true, "log every request")
@@ -39,7 +40,7 @@ func serve(args []string) error {
 		return misused("serve: %v", err)
 	}
 	c := host.Config{
-		Listen: *listen, Admin: *admin, Data: *data, Drain: *drain, Embedded: plugins.Wasm(),
+		Listen: *listen, Admin: *admin, Data: *data, Cache: *cache, Drain: *drain, Embedded: plugins.Wasm(),
 		MaxConns: *maxConns, MaxConnsIP: *maxConnsIP, Log: log,
 	}
 	if *accessLog {

@@ -25,9 +25,13 @@ func (r *Request) Method() string { return string(r.raw.Method) }
 func (r *Request) Path() string { return string(r.raw.Path) }
 
 // Param returns what a ":name" of the route's pattern matched.
-func (r *Request) Param(name string) string {
+func (r *Request) Param(name string) string { return string(r.ParamBytes(name)) }
+
+// ParamBytes is Param without a copy.
+func (r *Request) ParamBytes(name string) []byte {
 	pattern := r.plugin.desc.Routes[r.raw.Route].Pattern
-	it := r.raw.Params.Items()
+	params := r.raw.Params.Read()
+	n := params.Array()
 	for i := 0; i < len(pattern); i++ {
 		if pattern[i] != ':' || pattern[i-1] != '/' {
 			continue
@@ -36,16 +40,15 @@ func (r *Request) Param(name string) string {
 		for end < len(pattern) && pattern[end] != '/' {
 			end++
 		}
-		if !it.Next() {
-			return ""
+		if n--; n < 0 {
+			return nil
 		}
-		if pattern[i+1:end] == name {
-			s, _ := it.Value().Text()
-			return s
+		if value := params.TextBytes(); pattern[i+1:end] == name {
+			return value
 		}
 		i = end
 	}
-	return ""
+	return nil
 }
 
 // Query returns the first query parameter of that name, or "".

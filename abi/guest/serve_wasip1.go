@@ -3,7 +3,6 @@
 package guest
 
 import (
-	"runtime/debug"
 	"time"
 	"unsafe"
 
@@ -19,22 +18,8 @@ var served struct {
 	in   []byte
 }
 
-// What a call leaves behind is garbage, and what stays is small, so Go's own
-// rule would collect every 4 MB, and in Wasm a collection stops the call that
-// it happens in for milliseconds. Collecting at five times the live heap instead
-// costs some memory and saves most of them; above the soft limit, which leaves
-// half of the host's default, it is Go's rule again.
-const (
-	gcPercent = 400
-	softLimit = 32 << 20
-)
-
 // Serve makes p the plugin of this module. Call it once, from init.
-func Serve(p *Plugin) {
-	debug.SetGCPercent(gcPercent)
-	debug.SetMemoryLimit(softLimit)
-	served.call = p.NewCall()
-}
+func Serve(p *Plugin) { served.call = p.NewCall() }
 
 //go:wasmexport edge_abi_version
 func exportVersion() int32 { return abi.Version }

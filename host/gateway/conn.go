@@ -1,11 +1,14 @@
 package gateway
 
 import (
+	"context"
 	"io"
 	"net"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/valyala/fasthttp"
 )
 
 // Two things about connections are ours to do, as fasthttp does not.
@@ -35,8 +38,17 @@ type Conns struct {
 // out of reach where it is known: fasthttp may have wrapped it.
 func (c *Conns) linger(remote net.Addr) { c.lingering.Store(remote.String(), nil) }
 
-// CloseFresh closes connections on which nothing comes, until done is closed.
-func (c *Conns) CloseFresh(done <-chan struct{}) {
+// Shutdown shuts a server down whose listeners are these: it waits for the
+// requests on their way until ctx ends, and closes what nothing comes on.
+func (c *Conns) Shutdown(ctx context.Context, server *fasthttp.Server) error {
+	done := make(chan struct{})
+	defer close(done)
+	go c.closeFresh(done)
+	return server.ShutdownWithContext(ctx)
+}
+
+// closeFresh closes connections on which nothing comes, until done is closed.
+func (c *Conns) closeFresh(done <-chan struct{}) {
 	t := time.NewTicker(freshTime / 4)
 	defer t.Stop()
 	for {

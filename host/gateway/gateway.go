@@ -119,10 +119,7 @@ func (g *Gateway) Serve(l net.Listener) error {
 // ctx ends.
 func (g *Gateway) Shutdown(ctx context.Context) error {
 	defer g.cancel()
-	done := make(chan struct{})
-	defer close(done)
-	go g.conns.CloseFresh(done)
-	err := g.server.ShutdownWithContext(ctx)
+	err := g.conns.Shutdown(ctx, g.server)
 	if n := g.running.Load(); err != nil && n > 0 {
 		return fmt.Errorf("gateway: shutdown: %d requests still run: %w", n, err)
 	}

@@ -177,7 +177,7 @@ func loadTicket(kv *guest.KV, id uint64) (*ticket, error) {
 	return t, t.read(id, record)
 }
 
-// parseID reads a ticket's id: decimal digits, no more than an int64 holds.
+// parseID reads a ticket's id: decimal digits, no more than a uint64 holds.
 func parseID(text []byte) (id uint64, ok bool) {
 	if len(text) == 0 || len(text) > 19 {
 		return 0, false

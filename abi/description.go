@@ -1,6 +1,9 @@
 package abi
 
-import "fmt"
+import (
+	"fmt"
+	"time"
+)
 
 // A Description is what a plugin says of itself when it is loaded. The host
 // builds its route table from it, and refuses a plugin that asks for what the
@@ -58,8 +61,8 @@ const (
 	HostUnauthenticated = "unauthenticated"    // 401: the route wants a credential and there is none
 	HostBadRequest      = "bad_request"        // 400: query, form or JSON cannot be read
 	HostTooLarge        = "too_large"          // 413: the body
-	HostBusy            = "busy"               // 503: all instances busy, or conflict after conflict
-	HostTimeout         = "timeout"            // 504: the plugin's deadline has passed
+	HostBusy            = "busy"               // 503: all instances busy, conflict after conflict, or the deployment's fuel used up
+	HostTimeout         = "timeout"            // 504: the request's deadline has passed
 	HostInternal        = "internal"           // 500: the plugin trapped, or the host failed
 )
 
@@ -87,6 +90,10 @@ type Route struct {
 	Optional bool
 	Body     BodyMode
 	MaxBody  int // bytes; 0: the host's limit
+	// Deadline bounds the whole of a request, as the client sees it, in whole
+	// milliseconds, rounded up; 0: the host's limit, which holds if it is
+	// smaller, too.
+	Deadline time.Duration
 }
 
 // A BodyMode says what a route takes as body.
@@ -156,6 +163,8 @@ func (d *Description) Append(w *Writer) {
 		w.Text(string(r.Body))
 		w.Key("max_body")
 		w.Int(int64(r.MaxBody))
+		w.Key("deadline")
+		w.Int(int64((r.Deadline + time.Millisecond - 1) / time.Millisecond))
 		w.End()
 	}
 	w.End()
@@ -258,6 +267,9 @@ func ReadDescription(v Value) (*Description, error) {
 	return d, nil
 }
 
+// maxDeadline is the longest that a route can ask for.
+const maxDeadline = 24 * time.Hour
+
 func readRoute(v Value, families int) (Route, error) {
 	f := fields{of: v, where: "description: route"}
 	r := Route{Method: f.text("method"), Pattern: f.text("pattern")}
@@ -265,6 +277,8 @@ func readRoute(v Value, families int) (Route, error) {
 	r.Family, r.MaxBody = f.int("family"), f.int("max_body")
 	r.Write, r.Optional = f.bool("write"), f.bool("optional")
 	r.Auth, r.Body = f.texts("auth"), BodyMode(f.text("body"))
+	deadline := f.int("deadline")
+	r.Deadline = time.Duration(deadline) * time.Millisecond
 	if f.err != nil {
 		return r, f.err
 	}
@@ -286,6 +300,9 @@ func readRoute(v Value, families int) (Route, error) {
 	}
 	if r.MaxBody < 0 {
 		return r, fmt.Errorf("%s: max_body %d is negative", f.where, r.MaxBody)
+	}
+	if deadline < 0 || int64(deadline) > maxDeadline.Milliseconds() {
+		return r, fmt.Errorf("%s: deadline of %d ms: want 0 to %d", f.where, deadline, maxDeadline.Milliseconds())
 	}
 	return r, nil
 }

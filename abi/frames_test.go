@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/edgeset/edgeset/abi"
 )
@@ -220,7 +221,7 @@ func description() abi.Description {
 			Codes: [][2]string{{abi.HostNotFound, "gone"}, {abi.HostBusy, "later"}}}, {Prefix: "/", Errors: abi.Value("\xc0")}},
 		Routes: []abi.Route{
 			{Method: "GET", Pattern: "/v1/a/:b", Family: 0, Auth: []string{"token", "session"}, Optional: true},
-			{Method: "POST", Pattern: "/x", Family: 1, Write: true, Body: abi.JSONBody, MaxBody: 1 << 20},
+			{Method: "POST", Pattern: "/x", Family: 1, Write: true, Body: abi.JSONBody, MaxBody: 1 << 20, Deadline: 1500 * time.Millisecond},
 		},
 		Credentials: []abi.CredentialSource{{Kind: "token", Header: "Authorization", Scheme: "Bearer"}, {Kind: "session", Query: "q", Cookie: "c"}},
 		Grants:      []string{abi.GrantKV, abi.GrantPasswords},
@@ -257,6 +258,8 @@ func TestDescriptionsThatAreRefused(t *testing.T) {
 		{"an unknown body", func(d *abi.Description) { d.Routes[1].Body = "xml" }, `description: route POST /x: body "xml": want json, form, raw or nothing`},
 		{"a family that is not there", func(d *abi.Description) { d.Routes[1].Family = 2 }, "description: route POST /x: family 2 is not one of the 2 described"},
 		{"a negative size", func(d *abi.Description) { d.Routes[1].MaxBody = -1 }, "description: route POST /x: max_body -1 is negative"},
+		{"a negative deadline", func(d *abi.Description) { d.Routes[1].Deadline = -time.Minute }, "description: route POST /x: deadline of -59999 ms: want 0 to 86400000"},
+		{"a deadline of more than a day", func(d *abi.Description) { d.Routes[1].Deadline = 24*time.Hour + 1 }, "description: route POST /x: deadline of 86400001 ms: want 0 to 86400000"},
 		{"a source without a kind", func(d *abi.Description) { d.Credentials[1].Kind = "" }, "description: credential 1: want a kind"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

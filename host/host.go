@@ -14,6 +14,8 @@ import (
 	"path/filepath"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/edgeset/edgeset/host/admin"
 	"github.com/edgeset/edgeset/host/deploy"
 	"github.com/edgeset/edgeset/host/engine"
@@ -24,10 +26,12 @@ import (
 
 // Config says what a host serves, and where.
 type Config struct {
-	Listen     string // address of the gateway
-	Admin      string // address of the admin API
-	Data       string // folder of the state
-	Cache      string // folder of compiled plugins, trusted like the binary; "": cache in Data
+	Listen string // address of the gateway
+	Admin  string // address of the admin API
+	Data   string // folder of the state
+	Cache  string // folder of compiled plugins, trusted like the binary; "": CacheIn(Data)
+	// Compiler compiles plugins that are not in the cache, see engine.Config.
+	Compiler   func(ctx context.Context, cacheDir string, wasm []byte) error
 	Durability badgerstore.Durability
 	Manifest   *deploy.Manifest
 	Embedded   fs.FS // plugins that the binary carries
@@ -77,31 +81,17 @@ func (h *Host) open(ctx context.Context) (err error) {
 	if err = os.MkdirAll(c.Data, 0o700); err != nil {
 		return fmt.Errorf("host: data: %w", err)
 	}
-	state, err := badgerstore.Open(badgerstore.Options{
-		Dir: filepath.Join(c.Data, "store"), Durability: c.Durability, Logger: c.Log,
-	})
-	if err != nil {
-		return err
-	}
-	h.store = state
 	token, err := admin.Token(c.Data, true)
 	if err != nil {
 		return err
 	}
-	cache := c.Cache
-	if cache == "" {
-		cache = filepath.Join(c.Data, "cache")
-	}
-	if h.engine, err = engine.New(engine.Config{CacheDir: cache, Logger: c.Log}); err != nil {
+	// The store waits for the disk while plugins keep the cores busy. If one of
+	// them cannot be used, there is no need to wait for the other.
+	parts, ctx := errgroup.WithContext(ctx)
+	parts.Go(func() error { return h.openStore() })
+	parts.Go(func() error { return h.load(ctx) })
+	if err = parts.Wait(); err != nil {
 		return err
-	}
-	loader := deploy.Loader{Engine: h.engine, Embedded: c.Embedded, Log: c.Log}
-	for _, spec := range c.Manifest.Deployments {
-		d, err := loader.Load(ctx, spec)
-		if err != nil {
-			return err
-		}
-		h.deployments = append(h.deployments, d)
 	}
 	h.gateway = gateway.New(gateway.Config{
 		Store: h.store, Log: c.Log, Access: c.Access, Proxies: c.Proxies,
@@ -113,6 +103,34 @@ func (h *Host) open(ctx context.Context) (err error) {
 	h.admin = admin.New(h.gateway, token, c.Log)
 	return nil
 }
+
+func (h *Host) openStore() error {
+	state, err := badgerstore.Open(badgerstore.Options{
+		Dir: filepath.Join(h.config.Data, "store"), Durability: h.config.Durability, Logger: h.config.Log,
+	})
+	if err == nil {
+		h.store = state
+	}
+	return err
+}
+
+// load loads the plugins of all deployments.
+func (h *Host) load(ctx context.Context) (err error) {
+	c := h.config
+	cache := c.Cache
+	if cache == "" {
+		cache = CacheIn(c.Data)
+	}
+	if h.engine, err = engine.New(engine.Config{CacheDir: cache, Compiler: c.Compiler, Logger: c.Log}); err != nil {
+		return err
+	}
+	loader := deploy.Loader{Engine: h.engine, Embedded: c.Embedded, Log: c.Log}
+	h.deployments, err = loader.LoadAll(ctx, c.Manifest.Deployments)
+	return err
+}
+
+// CacheIn returns the folder of compiled plugins in the folder of the state.
+func CacheIn(data string) string { return filepath.Join(data, "cache") }
 
 // Addr returns the address of the gateway, AdminAddr that of the admin API.
 func (h *Host) Addr() net.Addr      { return h.listener.Addr() }

@@ -1,6 +1,7 @@
 package guest
 
 import (
+	"slices"
 	"time"
 
 	"github.com/edgeset/edgeset/abi"
@@ -17,9 +18,25 @@ type KV struct{ host abi.Host }
 // Get returns the value under key, and whether there is one.
 func (kv *KV) Get(key []byte) ([]byte, bool, error) { return kv.host.Get(key) }
 
+// maxMany is how many keys the host takes at a time.
+const maxMany = 1000
+
 // GetMany returns a value for each key, nil where there is none: one crossing
-// to the host instead of many.
-func (kv *KV) GetMany(keys [][]byte) ([][]byte, error) { return kv.host.GetMany(keys) }
+// to the host for each thousand of them.
+func (kv *KV) GetMany(keys [][]byte) ([][]byte, error) {
+	if len(keys) <= maxMany {
+		return kv.host.GetMany(keys)
+	}
+	values := make([][]byte, 0, len(keys))
+	for some := range slices.Chunk(keys, maxMany) {
+		list, err := kv.host.GetMany(some)
+		if err != nil {
+			return nil, err
+		}
+		values = append(values, list...)
+	}
+	return values, nil
+}
 
 // Put writes an entry for good.
 func (kv *KV) Put(key, value []byte) error { return kv.host.Put(key, value, 0) }

@@ -23,7 +23,11 @@
 // tested natively with package guesttest.
 package guest
 
-import "github.com/edgeset/edgeset/abi"
+import (
+	"time"
+
+	"github.com/edgeset/edgeset/abi"
+)
 
 // A Handler answers a request. What it returns as an error is rendered in the
 // form of the route's family, and nothing it wrote to the store is kept: return
@@ -123,6 +127,13 @@ func Raw(r *abi.Route) { r.Body = abi.RawBody }
 
 // MaxBody bounds the body, in bytes, below the host's own limit.
 func MaxBody(n int) RouteOption { return func(r *abi.Route) { r.MaxBody = n } }
+
+// Deadline bounds the whole of a request below the host's own limit: waiting for
+// an instance, every run, and all that it asks of the host. Past it, the client
+// gets 504 and nothing is kept.
+func Deadline(d time.Duration) RouteOption {
+	return func(r *abi.Route) { r.Deadline = d }
+}
 
 // Handle adds a route.
 func (f *Family) Handle(method, pattern string, h Handler, opts ...RouteOption) {

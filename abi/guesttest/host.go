@@ -92,6 +92,9 @@ func (x *txn) Get(key []byte) ([]byte, bool, error) {
 }
 
 func (x *txn) GetMany(keys [][]byte) ([][]byte, error) {
+	if len(keys) > 1000 {
+		return nil, abi.ErrArgument
+	}
 	values := make([][]byte, len(keys))
 	for i, key := range keys {
 		v, ok, err := x.Get(key)

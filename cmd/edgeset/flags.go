@@ -32,6 +32,17 @@ func newFlags(command, about string) flags {
 
 // parse reads the environment, then the arguments, which win.
 func (f flags) parse(args []string) error {
+	rest, err := f.parseWithArgs(args)
+	if err == nil && len(rest) > 0 {
+		fmt.Fprintf(os.Stderr, "%s: unexpected argument %q\n", f.Name(), rest[0])
+		return errUsage
+	}
+	return err
+}
+
+// parseWithArgs is parse for a command that takes more than flags: it returns what
+// stands behind them.
+func (f flags) parseWithArgs(args []string) ([]string, error) {
 	var errs []error
 	f.VisitAll(func(fl *flag.Flag) {
 		env := "EDGESET_" + strings.ToUpper(strings.ReplaceAll(fl.Name, "-", "_"))
@@ -42,19 +53,15 @@ func (f flags) parse(args []string) error {
 		}
 	})
 	if err := errors.Join(errs...); err != nil {
-		return misused("%v", err)
+		return nil, misused("%v", err)
 	}
 	if err := f.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
-			return err
+			return nil, err
 		}
-		return errUsage // the flag package has said what is wrong
+		return nil, errUsage // the flag package has said what is wrong
 	}
-	if f.NArg() > 0 {
-		fmt.Fprintf(os.Stderr, "%s: unexpected argument %q\n", f.Name(), f.Arg(0))
-		return errUsage
-	}
-	return nil
+	return f.Args(), nil
 }
 
 // version is what the module was built as.

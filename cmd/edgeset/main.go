@@ -10,11 +10,12 @@ import (
 
 const usage = `edgeset serves API families from WebAssembly plugins.
 
-  edgeset serve        serve the deployments of a manifest, or the default one
-  edgeset app create   make an application: the id and secret of an API client
-  edgeset app list     list the applications
-  edgeset app revoke   end an application and all of its tokens
-  edgeset version      print the version
+  edgeset serve            serve the deployments of a manifest, or the default one
+  edgeset app create       make an application: the id and secret of an API client
+  edgeset app list         list the applications
+  edgeset app revoke       end an application and all of its tokens
+  edgeset plugin compile   compile plugins ahead of time
+  edgeset version          print the version
 
 "edgeset COMMAND --help" tells the flags of a command.
 `
@@ -35,10 +36,13 @@ func main() {
 	case errors.Is(err, errUsage):
 		os.Exit(2)
 	default:
-		fmt.Fprintln(os.Stderr, "edgeset:", err)
+		fmt.Fprintln(os.Stderr, errorPrefix+err.Error())
 		os.Exit(1)
 	}
 }
+
+// errorPrefix begins the line that says what went wrong.
+const errorPrefix = "edgeset: "
 
 func run(args []string) error {
 	if len(args) == 0 {
@@ -50,6 +54,8 @@ func run(args []string) error {
 		return serve(args[1:])
 	case "app":
 		return app(args[1:])
+	case "plugin":
+		return plugin(args[1:])
 	case "version", "--version":
 		fmt.Println("edgeset", version())
 		return nil

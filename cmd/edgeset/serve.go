@@ -40,7 +40,7 @@ func serve(args []string) error {
 		return misused("serve: %v", err)
 	}
 	c := host.Config{
-		Listen: *listen, Admin: *admin, Data: *data, Cache: *cache, Drain: *drain, Embedded: plugins.Wasm(),
+		Listen: *listen, Admin: *admin, Data: *data, Cache: *cache, Compiler: compileApart, Drain: *drain, Embedded: plugins.Wasm(),
 		MaxConns: *maxConns, MaxConnsIP: *maxConnsIP, Log: log,
 	}
 	if *accessLog {

@@ -7,9 +7,12 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"runtime"
 	"slices"
 	"strings"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/edgeset/edgeset/abi"
 	"github.com/edgeset/edgeset/host/edge"
@@ -25,11 +28,9 @@ var grants = []string{abi.GrantKV, abi.GrantPasswords}
 // A Runner answers calls: a version of a Wasm plugin, or, in benchmarks, the
 // same handlers compiled natively.
 type Runner interface {
-	// Call answers one frame, appending the reply to dst. state is what the
-	// plugin's host functions find.
-	Call(ctx context.Context, state any, frame, dst []byte) ([]byte, error)
-	// Invoke calls an exported function of an Extism plugin.
-	Invoke(ctx context.Context, state any, export string) (int32, error)
+	// Lease waits until a call can be made, see engine.Version.Lease. The call's
+	// state is what the plugin's host functions find.
+	Lease(ctx context.Context, ahead bool) (engine.Lease, error)
 	// Close waits for calls that run, until ctx ends, and frees the rest.
 	Close(ctx context.Context) error
 }
@@ -49,6 +50,24 @@ type Plugin struct {
 	Runner    Runner
 }
 
+// DefaultDeadline bounds a request if neither manifest nor plugin says more. A
+// caller waits 1 s for an instance at most, and then has nine for its work.
+// It is shorter than a drain, which so finds every request answered.
+const DefaultDeadline = 10 * time.Second
+
+// Deadline returns how long a request to a route may take: what the plugin asks
+// for, but no more than the manifest allows.
+func (p *Plugin) Deadline(r *abi.Route) time.Duration {
+	limit := DefaultDeadline
+	if p.Spec.Deadline > 0 {
+		limit = time.Duration(p.Spec.Deadline)
+	}
+	if r.Deadline > 0 {
+		limit = min(limit, r.Deadline)
+	}
+	return limit
+}
+
 // Authenticates tells whether it is the one that checks credentials.
 func (p *Plugin) Authenticates() bool { return len(p.Desc.Credentials) > 0 }
 
@@ -62,21 +81,51 @@ type Loader struct {
 // Load loads all of a deployment's plugins. If one of them cannot be used, none
 // is kept, and the error says which and why.
 func (l *Loader) Load(ctx context.Context, spec Spec) (*Deployment, error) {
-	d := &Deployment{Spec: spec}
-	for _, ps := range spec.Plugins {
-		p, err := l.plugin(ctx, ps)
-		if err == nil {
-			d.Plugins = append(d.Plugins, p)
-			err = d.checkAuthenticator()
-		}
-		if err != nil {
-			// Nobody calls what is closed here, so closing does not take long, and
-			// is done even if ctx has ended.
-			return nil, errors.Join(fmt.Errorf("deploy: deployment %q: plugin %q: %w", spec.Name, ps.Name, err),
-				d.Close(context.WithoutCancel(ctx)))
+	list, err := l.LoadAll(ctx, []Spec{spec})
+	if err != nil {
+		return nil, err
+	}
+	return list[0], nil
+}
+
+// LoadAll loads deployments, as many plugins at a time as there are cores. If any
+// of them cannot be used, none is kept, and the error says which and why.
+func (l *Loader) LoadAll(ctx context.Context, specs []Spec) ([]*Deployment, error) {
+	var loads errgroup.Group
+	loads.SetLimit(runtime.GOMAXPROCS(0))
+	list := make([]*Deployment, len(specs))
+	errs := make([][]error, len(specs)) // told in the manifest's order
+	for i, spec := range specs {
+		n := len(spec.Plugins)
+		d := &Deployment{Spec: spec, Plugins: make([]*Plugin, n)}
+		list[i], errs[i] = d, make([]error, n)
+		for k, ps := range spec.Plugins {
+			loads.Go(func() (err error) {
+				if d.Plugins[k], err = l.plugin(ctx, ps); err != nil {
+					errs[i][k] = fmt.Errorf("deploy: deployment %q: plugin %q: %w", spec.Name, ps.Name, err)
+				}
+				return nil
+			})
 		}
 	}
-	return d, nil
+	_ = loads.Wait() // errs has it
+	var all []error
+	for i, d := range list {
+		d.Plugins = slices.DeleteFunc(d.Plugins, func(p *Plugin) bool { return p == nil })
+		if err := d.checkAuthenticator(); err != nil {
+			all = append(all, fmt.Errorf("deploy: deployment %q: %w", d.Spec.Name, err))
+		}
+		all = append(all, errs[i]...)
+	}
+	if err := errors.Join(all...); err != nil {
+		for _, d := range list {
+			// Nobody calls what is closed here, so closing does not take long, and
+			// is done even if ctx has ended.
+			err = errors.Join(err, d.Close(context.WithoutCancel(ctx)))
+		}
+		return nil, err
+	}
+	return list, nil
 }
 
 // Close closes all plugins.
@@ -105,7 +154,7 @@ func (d *Deployment) checkAuthenticator() error {
 }
 
 func (l *Loader) plugin(ctx context.Context, spec PluginSpec) (*Plugin, error) {
-	wasm, err := l.source(spec.Source)
+	wasm, err := ReadSource(l.Embedded, spec.Source)
 	if err != nil {
 		return nil, err
 	}
@@ -124,6 +173,10 @@ func (l *Loader) plugin(ctx context.Context, spec PluginSpec) (*Plugin, error) {
 		call.Start(context.WithoutCancel(ctx), p.Edge, "start")
 		return call
 	}
+	isolation := engine.PerInstance
+	if spec.Isolation == perRequest {
+		isolation = engine.PerRequest
+	}
 	v, err := l.Engine.Load(ctx, wasm, engine.Options{
 		Name:        spec.Name,
 		Modules:     []engine.Module{edge.Module{}, extism.Module()},
@@ -131,6 +184,9 @@ func (l *Loader) plugin(ctx context.Context, spec PluginSpec) (*Plugin, error) {
 		Instances:   spec.Instances,
 		Waiting:     spec.Waiting,
 		MaxWait:     time.Duration(spec.MaxWait),
+		Isolation:   isolation,
+		NoSnapshot:  spec.Snapshot != nil && !*spec.Snapshot,
+		Rehearsal:   describeFrame(),
 		Init:        starting,
 	})
 	if err != nil {
@@ -143,7 +199,9 @@ func (l *Loader) plugin(ctx context.Context, spec PluginSpec) (*Plugin, error) {
 	return p, nil
 }
 
-func (l *Loader) source(source string) ([]byte, error) {
+// ReadSource reads the Wasm that a manifest names: "embedded:NAME", of those that
+// the host embeds, or a file.
+func ReadSource(have fs.FS, source string) ([]byte, error) {
 	name, embedded := strings.CutPrefix(source, embeddedScheme)
 	if !embedded {
 		wasm, err := os.ReadFile(source)
@@ -152,16 +210,16 @@ func (l *Loader) source(source string) ([]byte, error) {
 		}
 		return wasm, nil
 	}
-	if l.Embedded == nil {
+	if have == nil {
 		return nil, fmt.Errorf("source %q: this host embeds no plugins", source)
 	}
-	wasm, err := fs.ReadFile(l.Embedded, name+".wasm")
+	wasm, err := fs.ReadFile(have, name+".wasm")
 	if err != nil {
-		have, _ := fs.Glob(l.Embedded, "*.wasm") // fails for a bad pattern only
-		for i, file := range have {
-			have[i] = strings.TrimSuffix(file, ".wasm")
+		names, _ := fs.Glob(have, "*.wasm") // fails for a bad pattern only
+		for i, file := range names {
+			names[i] = strings.TrimSuffix(file, ".wasm")
 		}
-		return nil, fmt.Errorf("source %q: this host embeds no such plugin, but %s", source, listed(have))
+		return nil, fmt.Errorf("source %q: this host embeds no such plugin, but %s", source, listed(names))
 	}
 	return wasm, nil
 }
@@ -175,6 +233,8 @@ func (p *Plugin) describe(ctx context.Context, v *engine.Version) error {
 	if len(p.Spec.Routes) > 0 {
 		return errors.New("route: the plugin describes its routes itself; want none in the manifest")
 	}
+	ctx, cancel := context.WithTimeout(ctx, p.Deadline(&abi.Route{}))
+	defer cancel()
 	desc, err := Describe(ctx, v, p.Edge)
 	if err != nil {
 		return err
@@ -208,9 +268,12 @@ func listed(names []string) string {
 func Describe(ctx context.Context, r Runner, p *edge.Plugin) (*abi.Description, error) {
 	var call edge.Call
 	call.Start(ctx, p, "describe")
-	var w abi.Writer
-	(&abi.Request{Kind: abi.CallDescribe}).Append(&w)
-	frame, err := r.Call(ctx, &call, w.Value(), nil)
+	lease, err := r.Lease(ctx, true)
+	if err != nil {
+		return nil, fmt.Errorf("describe: %w", err)
+	}
+	defer lease.Release()
+	frame, _, err := lease.Call(ctx, &call, describeFrame(), nil)
 	if err != nil {
 		return nil, fmt.Errorf("describe: %w", err)
 	}
@@ -219,6 +282,12 @@ func Describe(ctx context.Context, r Runner, p *edge.Plugin) (*abi.Description, 
 		return nil, fmt.Errorf("describe: %w", err)
 	}
 	return abi.ReadDescription(reply.Body)
+}
+
+func describeFrame() []byte {
+	var w abi.Writer
+	(&abi.Request{Kind: abi.CallDescribe}).Append(&w)
+	return w.Value()
 }
 
 // describeExtism makes the description of a plugin that only knows
@@ -239,7 +308,7 @@ func (p *Plugin) describeExtism(v *engine.Version) error {
 		desc.Families = append(desc.Families, abi.Family{Prefix: "/" + strings.Trim(prefix, "/"), Errors: abi.DefaultErrors()})
 		desc.Routes = append(desc.Routes, abi.Route{
 			Method: r.Method, Pattern: r.Pattern, Family: len(desc.Families) - 1,
-			Write: !r.ReadOnly, Auth: r.Auth, Body: abi.BodyMode(r.Body),
+			Write: !r.ReadOnly, Auth: r.Auth, Body: abi.BodyMode(r.Body), Deadline: time.Duration(r.Deadline),
 		})
 		p.Functions = append(p.Functions, r.Function)
 	}

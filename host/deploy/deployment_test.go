@@ -2,6 +2,7 @@ package deploy
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -10,6 +11,7 @@ import (
 	"testing/fstest"
 	"time"
 
+	"github.com/edgeset/edgeset/abi"
 	"github.com/edgeset/edgeset/host/edge"
 	"github.com/edgeset/edgeset/host/engine"
 	"github.com/edgeset/edgeset/host/wasmtest"
@@ -137,7 +139,11 @@ func TestInstancesMayStartAtTheSameTime(t *testing.T) {
 		go func() {
 			var call edge.Call
 			call.Start(t.Context(), p.Edge, "test")
-			_, err := p.Runner.Invoke(t.Context(), &call, "nonsense")
+			lease, err := p.Runner.Lease(t.Context(), false)
+			if err == nil {
+				_, _, err = lease.Invoke(t.Context(), &call, "nonsense")
+				lease.Release()
+			}
 			done <- err
 		}()
 	}
@@ -145,5 +151,47 @@ func TestInstancesMayStartAtTheSameTime(t *testing.T) {
 		if err := <-done; err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+func TestADeadlineIsTheSmallerOfTwo(t *testing.T) {
+	for _, c := range []struct{ manifest, route, want time.Duration }{
+		{0, 0, DefaultDeadline},
+		{0, time.Second, time.Second},
+		{0, time.Minute, DefaultDeadline},
+		{2 * time.Second, 0, 2 * time.Second},
+		{2 * time.Second, time.Second, time.Second},
+		{2 * time.Second, 3 * time.Second, 2 * time.Second},
+		{time.Minute, 30 * time.Second, 30 * time.Second},
+	} {
+		p := Plugin{Spec: PluginSpec{Deadline: Duration(c.manifest)}}
+		if got := p.Deadline(&abi.Route{Deadline: c.route}); got != c.want {
+			t.Errorf("manifest %v, route %v: got %v, want %v", c.manifest, c.route, got, c.want)
+		}
+	}
+}
+
+// A plugin that does not get to the end of its description is not waited for.
+func TestAPluginHasADeadlineToDescribeItself(t *testing.T) {
+	e, err := engine.New(engine.Config{Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := e.Close(context.Background()); err != nil {
+			t.Error(err)
+		}
+	}()
+	endless := "\x00asm\x01\x00\x00\x00" +
+		"\x01\x0f\x03\x60\x00\x01\x7f\x60\x01\x7f\x01\x7f\x60\x01\x7f\x01\x7e" + // types: () → i32, (i32) → i32, (i32) → i64
+		"\x03\x04\x03\x00\x01\x02\x05\x03\x01\x00\x01" + // functions; a page of memory
+		"\x07\x36\x04\x06memory\x02\x00\x10edge_abi_version\x00\x00\x0aedge_alloc\x00\x01\x09edge_call\x00\x02" +
+		"\x0a\x16\x03\x04\x00\x41\x01\x0b\x05\x00\x41\x80\x08\x0b\x09\x00\x03\x40\x0c\x00\x0b\x42\x00\x0b" // 1, 1024, and a loop
+	l := Loader{Engine: e, Log: slog.New(slog.DiscardHandler), Embedded: fstest.MapFS{"endless.wasm": {Data: []byte(endless)}}}
+	_, err = l.Load(t.Context(), Spec{Name: "d", Plugins: []PluginSpec{{
+		Name: "endless", Source: "embedded:endless", Deadline: Duration(50 * time.Millisecond),
+	}}})
+	if !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("got %v", err)
 	}
 }

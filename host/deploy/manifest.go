@@ -25,11 +25,14 @@ type Manifest struct {
 // A Spec describes one deployment: a set of plugins with a space of state of
 // their own.
 type Spec struct {
-	Name    string       `toml:"name"`
-	Hosts   []string     `toml:"hosts"`    // host names without port; "*" is any, "*.example.com" any below
-	BaseURL string       `toml:"base_url"` // of links that plugins make; default: as the client asked
-	Origins []string     `toml:"origins"`  // web origins that may call (CORS); "*" is any
-	Plugins []PluginSpec `toml:"plugin"`
+	Name    string   `toml:"name"`
+	Hosts   []string `toml:"hosts"`    // host names without port; "*" is any, "*.example.com" any below
+	BaseURL string   `toml:"base_url"` // of links that plugins make; default: as the client asked
+	Origins []string `toml:"origins"`  // web origins that may call (CORS); "*" is any
+	// FuelPerSecond is how much its plugins may compute in the long run, in units
+	// of about one WebAssembly instruction; 0: no limit.
+	FuelPerSecond int64        `toml:"fuel_per_second"`
+	Plugins       []PluginSpec `toml:"plugin"`
 }
 
 // A PluginSpec describes one plugin of a deployment.
@@ -43,7 +46,15 @@ type PluginSpec struct {
 	Memory    Size     `toml:"memory"`    // of an instance; default 64MiB
 	Instances int      `toml:"instances"` // at most; default 4 per core
 	Waiting   int      `toml:"waiting"`   // callers that may wait for one; default 256 per instance
-	MaxWait   Duration `toml:"max_wait"`  // for how long; default 5s
+	MaxWait   Duration `toml:"max_wait"`  // for how long; default 1s
+	Deadline  Duration `toml:"deadline"`  // of a whole request; default 10s
+
+	// Isolation is "instance", the default, or "request": then nothing that a
+	// call leaves in the plugin's memory is there for the next.
+	Isolation string `toml:"isolation"`
+	// Snapshot is false for a plugin each instance of which has to be initialised
+	// on its own; default true.
+	Snapshot *bool `toml:"snapshot"`
 
 	// Routes of a plugin that knows only extism:host/env, and so cannot
 	// describe itself.
@@ -57,8 +68,15 @@ type RouteSpec struct {
 	Function string   `toml:"function"`
 	ReadOnly bool     `toml:"read_only"`
 	Auth     []string `toml:"auth"`
-	Body     string   `toml:"body"` // "json", "form", "raw" or nothing
+	Body     string   `toml:"body"`     // "json", "form", "raw" or nothing
+	Deadline Duration `toml:"deadline"` // if it is smaller than the plugin's
 }
+
+// The values of PluginSpec.Isolation.
+const (
+	perInstance = "instance"
+	perRequest  = "request"
+)
 
 // Size is a number of bytes, written as "64MiB" or a plain number.
 type Size int64
@@ -177,6 +195,9 @@ func (m *Manifest) check() error {
 			}
 			hosts[h] = s.Name
 		}
+		if s.FuelPerSecond < 0 {
+			return fmt.Errorf("deployment %q: fuel_per_second = %d: want a positive number, or none for no limit", s.Name, s.FuelPerSecond)
+		}
 		if err := s.checkURLs(); err != nil {
 			return fmt.Errorf("deployment %q: %w", s.Name, err)
 		}
@@ -222,6 +243,8 @@ func (s *Spec) checkPlugins() error {
 			return fmt.Errorf("plugin %q: source: want \"embedded:%s\" or a file", p.Name, p.Name)
 		case p.Instances < 0, p.Waiting < 0:
 			return fmt.Errorf("plugin %q: instances = %d, waiting = %d: want positive numbers, or none for the default", p.Name, p.Instances, p.Waiting)
+		case p.Isolation != "" && p.Isolation != perInstance && p.Isolation != perRequest:
+			return fmt.Errorf("plugin %q: isolation: %q: want %q or %q", p.Name, p.Isolation, perInstance, perRequest)
 		case len(p.Routes) > maxRoutes:
 			return fmt.Errorf("plugin %q: %d routes: want at most %d", p.Name, len(p.Routes), maxRoutes)
 		}

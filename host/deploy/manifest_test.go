@@ -15,6 +15,7 @@ name = "main"
 hosts = ["API.Example.com.", "*.example.com", "0:0::1"]
 base_url = "https://api.example.com/v"
 origins = ["https://app.example.com", "*"]
+fuel_per_second = 50_000_000
 
 [[deployment.plugin]]
 name = "sharing"
@@ -25,6 +26,9 @@ memory = "64 MiB"
 instances = 3
 waiting = 9
 max_wait = "250ms"
+deadline = "2s"
+isolation = "request"
+snapshot = false
 config = { greeting = "Hello" }
 
 [[deployment.plugin]]
@@ -37,6 +41,7 @@ pattern = "/p/:name"
 function = "greet"
 read_only = true
 body = "json"
+deadline = "90ms"
 `)
 	if err != nil {
 		t.Fatal(err)
@@ -46,10 +51,14 @@ body = "json"
 		t.Errorf("hosts %q", s.Hosts)
 	}
 	p := s.Plugins[0]
-	if p.Memory != 64<<20 || p.Instances != 3 || p.Waiting != 9 || time.Duration(p.MaxWait) != 250*time.Millisecond || p.Config["greeting"] != "Hello" {
+	if p.Memory != 64<<20 || p.Instances != 3 || p.Waiting != 9 || time.Duration(p.MaxWait) != 250*time.Millisecond || p.Config["greeting"] != "Hello" ||
+		time.Duration(p.Deadline) != 2*time.Second || p.Isolation != "request" || p.Snapshot == nil || *p.Snapshot {
 		t.Errorf("%+v", p)
 	}
-	if r := s.Plugins[1].Routes[0]; r.Function != "greet" || !r.ReadOnly {
+	if s.FuelPerSecond != 50e6 {
+		t.Errorf("fuel_per_second is %d", s.FuelPerSecond)
+	}
+	if r := s.Plugins[1].Routes[0]; r.Function != "greet" || !r.ReadOnly || time.Duration(r.Deadline) != 90*time.Millisecond {
 		t.Errorf("%+v", r)
 	}
 }
@@ -84,6 +93,9 @@ func TestAManifestThatMakesNoSenseIsRefused(t *testing.T) {
 		{"a base URL without scheme", site + "base_url = \"a.example\"\n" + plugin, `base_url "a.example": want a URL`},
 		{"a base URL with a slash", site + "base_url = \"https://a.example/\"\n" + plugin, "without a slash"},
 		{"an origin with a path", site + "origins = [\"https://a.example/\"]\n" + plugin, `origins: "https://a.example/": want scheme and host`},
+		{"negative fuel", site + "fuel_per_second = -1\n" + plugin, `deployment "d": fuel_per_second = -1: want a positive number`},
+		{"another isolation", site + plugin + "isolation = \"process\"\n", `plugin "p": isolation: "process": want "instance" or "request"`},
+		{"a deadline without unit", site + plugin + "deadline = \"2\"\n", `deployment.plugin.deadline: "2": want a duration`},
 		{"no plugins", site, "no [[deployment.plugin]]"},
 		{"a plugin without name", site + "[[deployment.plugin]]\nsource = \"x\"\n", `plugin "": name: want 1 to 23`},
 		{"a plugin with a long name", site + strings.Replace(plugin, `"p"`, `"`+strings.Repeat("p", 24)+`"`, 1), "want 1 to 23"},

@@ -47,6 +47,7 @@ type Call struct {
 
 	read    int    // bytes that the run has had from the store and from outside
 	logged  int    // bytes that the run has written into the log
+	asked   uint   // host functions that guests have called
 	pending []byte // a result that did not fit the guest's buffer
 	list    abi.Writer
 	listB   []byte
@@ -64,7 +65,7 @@ type Call struct {
 }
 
 // Start makes c ready for a request to p. The runs of one request share what it
-// remembers of outside effects.
+// remembers of outside effects. What blocks ends with ctx, and the call with it.
 func (c *Call) Start(ctx context.Context, p *Plugin, request string) {
 	c.ctx, c.plugin, c.request = ctx, p, request
 	c.prefix = append(append(c.prefix[:0], p.Name...), 0)
@@ -123,14 +124,29 @@ const maxKey = 1000
 // and not its own.
 const maxRead = 64 << 20
 
-// spend counts n bytes, and what keeping them costs, against maxRead.
+// spend counts n bytes, and what keeping them costs, against maxRead. From time
+// to time it looks whether the call is over: a plugin that does nothing but read
+// spends its time in the host.
 func (c *Call) spend(n int) error {
-	const overhead = 64
+	const overhead, interval = 64, 64 << 10
+	before := c.read
 	if c.read += n + overhead; c.read > maxRead {
 		c.failure = fmt.Errorf("edge: plugin %q reads more than %d MiB in one call", c.plugin.Name, maxRead>>20)
 		return abi.ErrHost
 	}
+	if c.read/interval != before/interval && c.ctx.Err() != nil {
+		return c.over(context.Cause(c.ctx))
+	}
 	return nil
+}
+
+// over has the call fail as a whole if err says that its time was up.
+func (c *Call) over(err error) error {
+	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
+		c.failure = err
+		return abi.ErrHost
+	}
+	return err
 }
 
 func (c *Call) check(keyLen int) error {

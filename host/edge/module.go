@@ -2,6 +2,7 @@ package edge
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/edgeset/edgeset/abi"
@@ -195,14 +196,22 @@ var functions = []struct {
 }
 
 // current returns the call that runs. A host that starts a plugin without one
-// has made a mistake; the guest is stopped.
+// has made a mistake; the guest is stopped. So is one that is through with its
+// time: its own work is measured, but not what the host does for it.
 func current(ctx context.Context) *Call {
 	c, ok := engine.State(ctx).(*Call)
 	if !ok {
 		panic("edge: a host function was called outside of a call")
 	}
+	if c.asked++; c.asked%lookInterval == 0 && ctx.Err() != nil {
+		panic(fmt.Errorf("edge: the call is over: %w", context.Cause(ctx)))
+	}
 	return c
 }
+
+// lookInterval is how many host functions a guest calls until the clock is looked
+// at, which takes a tenth of the time of a short one.
+const lookInterval = 16
 
 // answer writes a result into the guest's buffer, or keeps it for take.
 func (c *Call) answer(mem api.Memory, buf, size uint64, b []byte) uint64 {

@@ -33,7 +33,7 @@ func TestPointersThatAreNoneAreRefused(t *testing.T) {
 		c.Start(t.Context(), plugin("liar"), "")
 		return code, s.Update(t.Context(), "space", func(txn store.Txn) error {
 			c.Begin(txn)
-			code, err = v.Invoke(t.Context(), &c, export)
+			code, _, err = v.Invoke(t.Context(), &c, export)
 			return err
 		})
 	}
@@ -47,8 +47,16 @@ func TestPointersThatAreNoneAreRefused(t *testing.T) {
 	if _, err := call("steals"); !errors.As(err, &trap) {
 		t.Errorf("take to nowhere: %v", err)
 	}
+	// One that goes on asking is stopped when its time is up.
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	var c Call
+	c.Start(ctx, plugin("liar"), "")
+	if _, _, err := v.Invoke(ctx, &c, "persists"); !errors.Is(err, context.Canceled) {
+		t.Errorf("after the end: %v", err)
+	}
 	// Outside of a call there is nobody to ask.
-	if _, err := v.Invoke(t.Context(), nil, "takes"); !errors.As(err, &trap) {
+	if _, _, err := v.Invoke(t.Context(), nil, "takes"); !errors.As(err, &trap) {
 		t.Errorf("without a call: %v", err)
 	}
 	if n, err := call("takes"); n != 1000 || err != nil {

@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
@@ -34,13 +35,27 @@ const (
 // 19 MiB, and logins must not starve the rest of the host.
 var hashing = make(chan struct{}, max(1, runtime.GOMAXPROCS(0)-1))
 
+// derive hashes a password, or returns why ctx ended before it had.
 func derive(ctx context.Context, password, salt []byte, passes, memory uint32, lanes uint8) ([]byte, error) {
 	select {
 	case hashing <- struct{}{}:
-		defer func() { <-hashing }()
-		return argon2.IDKey(password, salt, passes, memory, lanes, argonKeySize), nil
 	case <-ctx.Done():
-		return nil, abi.ErrHost
+		return nil, context.Cause(ctx)
+	}
+	// A hash cannot be interrupted, and takes longer than a call may outlive its
+	// deadline. So it is made beside the call, which then leaves it behind, and
+	// from a copy, since the password stands in the memory of the guest.
+	password = bytes.Clone(password)
+	made := make(chan []byte, 1)
+	go func() {
+		defer func() { <-hashing }()
+		made <- argon2.IDKey(password, salt, passes, memory, lanes, argonKeySize)
+	}()
+	select {
+	case sum := <-made:
+		return sum, nil
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
 	}
 }
 
@@ -49,7 +64,7 @@ func (c *Call) HashPassword(password []byte) ([]byte, error) {
 	if err := c.checkPassword(password); err != nil {
 		return nil, err
 	}
-	return once(&c.memo, question("hash", password), func() ([]byte, error) {
+	hash, err := once(&c.memo, question("hash", password), func() ([]byte, error) {
 		salt := make([]byte, argonSalt)
 		rand.Read(salt)
 		sum, err := derive(c.ctx, password, salt, argonPasses, argonMemory, argonLanes)
@@ -60,6 +75,7 @@ func (c *Call) HashPassword(password []byte) ([]byte, error) {
 		return fmt.Appendf(nil, "$argon2id$v=%d$m=%d,t=%d,p=%d$%s$%s", argon2.Version,
 			argonMemory, argonPasses, argonLanes, b64.EncodeToString(salt), b64.EncodeToString(sum)), nil
 	})
+	return hash, c.over(err)
 }
 
 // VerifyPassword implements abi.Host.
@@ -70,7 +86,7 @@ func (c *Call) VerifyPassword(hash, password []byte) (bool, error) {
 	if len(hash) > maxHash {
 		return false, abi.ErrArgument
 	}
-	return once(&c.memo, question("verify", hash, password), func() (bool, error) {
+	match, err := once(&c.memo, question("verify", hash, password), func() (bool, error) {
 		if len(hash) == 0 {
 			_, err := derive(c.ctx, password, make([]byte, argonSalt), argonPasses, argonMemory, argonLanes)
 			return false, err
@@ -82,6 +98,7 @@ func (c *Call) VerifyPassword(hash, password []byte) (bool, error) {
 		sum, err := derive(c.ctx, password, h.salt, h.passes, h.memory, h.lanes)
 		return err == nil && subtle.ConstantTimeCompare(sum, h.sum) == 1, err
 	})
+	return match, c.over(err)
 }
 
 func (c *Call) checkPassword(password []byte) error {

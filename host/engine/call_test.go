@@ -48,7 +48,7 @@ func TestWhatAHostileGuestReturnsIsAnError(t *testing.T) {
 			// Exports are numbered by name: edge_abi_version, edge_alloc, edge_call.
 			v := loadGuest(t, e, engine.Options{}, tt.guest.wasm())
 			for n := range uint64(2) {
-				dst, err := v.Call(t.Context(), nil, tt.frame, []byte("dst"))
+				dst, _, err := v.Call(t.Context(), nil, tt.frame, []byte("dst"))
 				var trap *engine.TrapError
 				if !errors.As(err, &trap) {
 					t.Fatalf("error %v, want a TrapError", err)
@@ -71,7 +71,7 @@ func TestMemoryDoesNotGrowBeyondItsLimit(t *testing.T) {
 	g := fast(pack(0, 0)).with("grow", fn{nil, types(1, i32), append(i32Const(10), opMemoryGrow, 0, opEnd)})
 	v := loadGuest(t, newEngine(t, engine.Config{}), engine.Options{MemoryLimit: 32 << 16}, g.wasm())
 	for _, want := range []int32{2, 12, 22, 2} {
-		got, err := v.Invoke(t.Context(), nil, "grow")
+		got, _, err := v.Invoke(t.Context(), nil, "grow")
 		if err != nil || got != want {
 			t.Fatalf("memory.grow: %d, %v: want %d", got, err, want)
 		}
@@ -83,7 +83,7 @@ func TestMemoryDoesNotGrowBeyondItsLimit(t *testing.T) {
 
 func TestATrapTellsWhere(t *testing.T) {
 	v := loadGuest(t, newEngine(t, engine.Config{}), engine.Options{}, fast([]byte{opUnreachable}).wasm())
-	_, err := v.Call(t.Context(), nil, nil, nil)
+	_, _, err := v.Call(t.Context(), nil, nil, nil)
 	var trap *engine.TrapError
 	if !errors.As(err, &trap) || trap.Plugin != "guest" || trap.Export != abi.ExportCall || trap.Cause != "unreachable" {
 		t.Fatalf("%+v", err)
@@ -113,7 +113,7 @@ func TestAPanicOfAHostFunctionIsAnError(t *testing.T) {
 				imports: []imported{{"t", "f", nil, nil}},
 				exports: map[string]fn{"run": {nil, nil, code(opCall, 0)}},
 			}.wasm(), host{name: "t", funcs: []hostFunc{{name: "f", fn: tt.fn}}})
-			_, err := v.Invoke(t.Context(), nil, "run")
+			_, _, err := v.Invoke(t.Context(), nil, "run")
 			if err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "\n") {
 				t.Fatalf("error %q, want %q in it, on one line", err, tt.want)
 			}
@@ -135,16 +135,16 @@ func TestInvokeChecksTheExport(t *testing.T) {
 		t.Error("HasExport is wrong")
 	}
 	for export, want := range map[string]int32{"nothing": 0, "number": -7} {
-		if got, err := v.Invoke(t.Context(), nil, export); err != nil || got != want {
+		if got, _, err := v.Invoke(t.Context(), nil, export); err != nil || got != want {
 			t.Errorf("%s: %d, %v: want %d", export, got, err, want)
 		}
 	}
 	for _, export := range []string{"none", "wide", "argument"} {
-		if _, err := v.Invoke(t.Context(), nil, export); !errors.Is(err, engine.ErrNoExport) {
+		if _, _, err := v.Invoke(t.Context(), nil, export); !errors.Is(err, engine.ErrNoExport) {
 			t.Errorf("%s: %v, want ErrNoExport", export, err)
 		}
 	}
-	if _, err := v.Call(t.Context(), nil, nil, nil); !errors.Is(err, engine.ErrNoExport) {
+	if _, _, err := v.Call(t.Context(), nil, nil, nil); !errors.Is(err, engine.ErrNoExport) {
 		t.Errorf("Call: %v, want ErrNoExport", err)
 	}
 	if s := v.Stats(); s.Traps != 0 || s.Instances != 1 {
@@ -156,7 +156,7 @@ func TestFramesOfEverySizeArriveWhole(t *testing.T) {
 	v := loadHello(t, goEngine(t), engine.Options{})
 	for _, size := range []int{0, 1, 5000, 1 << 20, 100, 3 << 20} {
 		name := strings.Repeat("x", size)
-		reply, err := v.Call(t.Context(), nil, request(1, name), nil)
+		reply, _, err := v.Call(t.Context(), nil, request(1, name), nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -164,7 +164,7 @@ func TestFramesOfEverySizeArriveWhole(t *testing.T) {
 			t.Fatalf("a name of %d bytes did not come back", size)
 		}
 	}
-	if _, err := v.Call(t.Context(), nil, make([]byte, abi.MaxFrameSize+1), nil); !errors.Is(err, engine.ErrFrame) {
+	if _, _, err := v.Call(t.Context(), nil, make([]byte, abi.MaxFrameSize+1), nil); !errors.Is(err, engine.ErrFrame) {
 		t.Fatalf("error %v, want ErrFrame", err)
 	}
 }
@@ -177,7 +177,7 @@ func TestWhatAGoGuestDoes(t *testing.T) {
 	}, wasmtest.Build(t, "host/engine/testdata/behave"))
 
 	t.Run("a panic is logged and told", func(t *testing.T) {
-		_, err := v.Invoke(t.Context(), nil, "panics")
+		_, _, err := v.Invoke(t.Context(), nil, "panics")
 		var trap *engine.TrapError
 		if !errors.As(err, &trap) || trap.Said != "panic: at the disco" || !strings.HasSuffix(err.Error(), ": panic: at the disco") {
 			t.Fatalf("error %v", err)
@@ -189,7 +189,7 @@ func TestWhatAGoGuestDoes(t *testing.T) {
 		}
 	})
 	t.Run("an exit is told", func(t *testing.T) {
-		_, err := v.Invoke(t.Context(), nil, "fails")
+		_, _, err := v.Invoke(t.Context(), nil, "fails")
 		var trap *engine.TrapError
 		if !errors.As(err, &trap) || trap.ExitCode != 3 || !strings.HasSuffix(err.Error(), "guest exited with code 3") {
 			t.Fatalf("error %v", err)
@@ -197,7 +197,7 @@ func TestWhatAGoGuestDoes(t *testing.T) {
 	})
 	t.Run("a clean exit is a result, and costs the instance", func(t *testing.T) {
 		before := v.Stats()
-		if code, err := v.Invoke(t.Context(), nil, "exits"); code != 0 || err != nil {
+		if code, _, err := v.Invoke(t.Context(), nil, "exits"); code != 0 || err != nil {
 			t.Fatalf("%d, %v", code, err)
 		}
 		if s := v.Stats(); s.Evictions != before.Evictions+1 || s.Traps != before.Traps {
@@ -206,7 +206,7 @@ func TestWhatAGoGuestDoes(t *testing.T) {
 	})
 	t.Run("lines are cut and bounded", func(t *testing.T) {
 		lines = nil
-		if _, err := v.Invoke(t.Context(), nil, "talks"); err != nil {
+		if _, _, err := v.Invoke(t.Context(), nil, "talks"); err != nil {
 			t.Fatal(err)
 		}
 		total := 0
@@ -223,7 +223,7 @@ func TestWhatAGoGuestDoes(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 		defer cancel()
 		start := time.Now()
-		_, err := v.Invoke(ctx, nil, "sleeps")
+		_, _, err := v.Invoke(ctx, nil, "sleeps")
 		if !errors.Is(err, context.DeadlineExceeded) || time.Since(start) > 5*time.Second {
 			t.Fatalf("error %v after %v", err, time.Since(start))
 		}
@@ -231,23 +231,23 @@ func TestWhatAGoGuestDoes(t *testing.T) {
 	t.Run("random numbers and clocks are real", func(t *testing.T) {
 		seen := make(map[int32]bool)
 		for range 3 {
-			code, err := v.Invoke(t.Context(), nil, "random")
+			code, _, err := v.Invoke(t.Context(), nil, "random")
 			if err != nil {
 				t.Fatal(err)
 			}
 			seen[code] = true
-			_, _ = v.Invoke(t.Context(), nil, "panics") // so that the next is another instance
+			_, _, _ = v.Invoke(t.Context(), nil, "panics") // so that the next is another instance
 		}
 		if len(seen) != 3 {
 			t.Fatalf("random numbers repeat: %v", seen)
 		}
-		now, err := v.Invoke(t.Context(), nil, "now")
+		now, _, err := v.Invoke(t.Context(), nil, "now")
 		if d := time.Now().Unix() - int64(now); err != nil || d < -5 || d > 5 {
 			t.Fatalf("the clock is %d s wrong, %v", d, err)
 		}
 	})
 	t.Run("there are no files, arguments and variables", func(t *testing.T) {
-		if code, err := v.Invoke(t.Context(), nil, "looks"); code != 0 || err != nil {
+		if code, _, err := v.Invoke(t.Context(), nil, "looks"); code != 0 || err != nil {
 			t.Fatalf("%d, %v", code, err)
 		}
 	})
@@ -261,13 +261,13 @@ func TestACallAllocatesNothing(t *testing.T) {
 	var state extismState
 	input := make([]byte, 100)
 	n := testing.AllocsPerRun(500, func() {
-		if _, err := v.Call(context.Background(), &state, frame, dst); err != nil {
+		if _, _, err := v.Call(context.Background(), &state, frame, dst); err != nil {
 			t.Fatal(err)
 		}
 	})
 	m := testing.AllocsPerRun(500, func() {
 		state.Reset(nil, input)
-		if _, err := w.Invoke(context.Background(), &state, "echo"); err != nil {
+		if _, _, err := w.Invoke(context.Background(), &state, "echo"); err != nil {
 			t.Fatal(err)
 		}
 	})
@@ -286,7 +286,7 @@ func FuzzReply(f *testing.F) {
 		g := fast(i64Const(int64(packed))).with(abi.ExportAlloc, fn{types(1, i32), types(1, i32), append(i32Const(int64(int32(room))), opEnd)})
 		v := loadGuest(t, e, engine.Options{}, g.wasm())
 		defer v.Close(t.Context())
-		reply, err := v.Call(t.Context(), nil, []byte("frame"), nil)
+		reply, _, err := v.Call(t.Context(), nil, []byte("frame"), nil)
 		ptr, size := packed>>32, packed&(1<<32-1)
 		fits := ptr+size <= 2<<16 && uint64(room)+4096 <= 2<<16
 		if fits != (err == nil) || err == nil && uint64(len(reply)) != size {

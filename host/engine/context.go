@@ -11,6 +11,13 @@ import (
 type callContext struct {
 	parent context.Context // of the running call; Background between calls
 	state  any
+	// The parent's deadline: asked for once, so that who looks at it often, in
+	// the midst of a guest's work, calls nothing.
+	deadline time.Time
+	limited  bool // there is one
+
+	spent   int64     // fuel that was refilled during the call
+	yielded time.Time // when the guest last let others run, or began to refuel
 }
 
 // State returns what the running call was given as its state. A host function
@@ -28,11 +35,14 @@ func State(ctx context.Context) any {
 
 type callContextKey struct{}
 
-func (c *callContext) begin(ctx context.Context, state any) { c.parent, c.state = ctx, state }
+func (c *callContext) begin(ctx context.Context, state any) {
+	c.parent, c.state, c.spent = ctx, state, 0
+	c.deadline, c.limited = ctx.Deadline()
+}
 
-func (c *callContext) end() { c.parent, c.state = context.Background(), nil }
+func (c *callContext) end() { c.begin(context.Background(), nil) }
 
-func (c *callContext) Deadline() (time.Time, bool) { return c.parent.Deadline() }
+func (c *callContext) Deadline() (time.Time, bool) { return c.deadline, c.limited }
 func (c *callContext) Done() <-chan struct{}       { return c.parent.Done() }
 func (c *callContext) Err() error                  { return c.parent.Err() }
 

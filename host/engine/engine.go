@@ -9,19 +9,14 @@
 // A call goes from Version.Call through the pool into an instance, and back. In
 // the steady state it allocates nothing and takes no clock.
 //
-// Three things have a place kept for them. Instances are made by
-// starter.start alone, so that one can begin from a memory image instead of
-// from _initialize. The Wasm passes through Engine.prepare before it is
-// compiled, which is where code is rewritten to count fuel; the deadline
-// that fuel is checked against is that of the callContext. And a Version is
-// counted by reference and knows nothing of its successor, so that swapping is
-// a matter of whoever holds the two.
+// Before a plugin is compiled its code is rewritten, in prepare, so that it counts
+// fuel and can be started from a memory image. Instances are made by starter.start
+// alone. A Version is counted by reference and knows nothing of its successor, so
+// that swapping is a matter of whoever holds the two.
 package engine
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -37,15 +32,29 @@ type Config struct {
 	// compiled code is kept in memory only.
 	CacheDir string
 
+	// Compiler compiles what is not in the cache. It has another process call
+	// Engine.Compile with the same CacheDir, so that a module that is made to break
+	// the compiler, or to keep it busy for ever, breaks nothing else. It is called
+	// for one plugin at a time, for which it may use all cores. Nil: this process
+	// compiles.
+	Compiler func(ctx context.Context, cacheDir string, wasm []byte) error
+
+	// Workers is how many cores this process uses to compile one plugin. If it is
+	// more than 1, a panic of the compiler ends the process. 0: 1.
+	Workers int
+
 	// Logger gets what plugins write to stdout and stderr. Nil: slog.Default.
 	Logger *slog.Logger
 }
 
 // An Engine loads plugins. Its methods may be called concurrently.
 type Engine struct {
-	log   *slog.Logger
-	cache wazero.CompilationCache
+	config Config
+	log    *slog.Logger
+	cache  wazero.CompilationCache
+	files  *codeCache // nil: in memory only
 
+	compiler  chan struct{} // is full while Config.Compiler runs
 	mu        sync.Mutex
 	compiling map[string]chan struct{} // by digest; closed when done
 	versions  map[*Version]struct{}
@@ -54,13 +63,14 @@ type Engine struct {
 
 // New returns an Engine.
 func New(c Config) (*Engine, error) {
+	var files *codeCache
 	cache := wazero.NewCompilationCache()
 	if c.CacheDir != "" {
-		if err := secureDir(c.CacheDir); err != nil {
+		var err error
+		if files, err = openCodeCache(c.CacheDir); err != nil {
 			return nil, err
 		}
-		var err error
-		if cache, err = wazero.NewCompilationCacheWithDir(c.CacheDir); err != nil {
+		if cache, err = wazero.NewCompilationCacheWithDir(files.dir); err != nil {
 			return nil, fmt.Errorf("engine: compilation cache %s: %w", c.CacheDir, err)
 		}
 	}
@@ -68,8 +78,11 @@ func New(c Config) (*Engine, error) {
 		c.Logger = slog.Default()
 	}
 	return &Engine{
+		config:    c,
 		log:       c.Logger,
 		cache:     cache,
+		files:     files,
+		compiler:  make(chan struct{}, 1),
 		compiling: make(map[string]chan struct{}),
 		versions:  make(map[*Version]struct{}),
 	}, nil
@@ -112,12 +125,7 @@ func (e *Engine) Load(ctx context.Context, wasm []byte, o Options) (*Version, er
 }
 
 func (e *Engine) load(ctx context.Context, wasm []byte, o Options) (v *Version, err error) {
-	sum := sha256.Sum256(wasm)
-	digest := hex.EncodeToString(sum[:])
-	if wasm, err = e.prepare(wasm); err != nil {
-		return nil, err
-	}
-
+	digest := digestOf(wasm)
 	rt := wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfig().
 		WithCompilationCache(e.cache).
 		WithMemoryLimitPages(uint32(o.MemoryLimit/pageSize)))
@@ -132,16 +140,8 @@ func (e *Engine) load(ctx context.Context, wasm []byte, o Options) (v *Version, 
 			release(rt, code)
 		}
 	}()
-	// wazero's compiler is not supposed to panic, whatever it is given; if it
-	// does, this plugin is refused and the others go on. That holds only while it
-	// compiles in this goroutine, so its compilation workers are not used.
-	defer func() {
-		if r := recover(); r != nil {
-			err = fmt.Errorf("loading failed inside the host: %v", r)
-		}
-	}()
-
-	if code, err = e.compile(ctx, rt, digest, wasm); err != nil {
+	defer recovered(&err)
+	if code, _, err = e.compile(ctx, rt, digest, wasm); err != nil {
 		return nil, err
 	}
 	if err = instantiateHost(ctx, rt, o.Modules); err != nil {
@@ -162,34 +162,6 @@ func (e *Engine) load(ctx context.Context, wasm []byte, o Options) (v *Version, 
 		return v, ErrClosed
 	}
 	return v, nil
-}
-
-// compile compiles wasm into rt. wazero looks into its cache before it compiles
-// and not again after, so that several callers with the same module would all
-// compile it: here the first does, and the others wait and find it cached.
-func (e *Engine) compile(ctx context.Context, rt wazero.Runtime, digest string, wasm []byte) (wazero.CompiledModule, error) {
-	for {
-		e.mu.Lock()
-		other, busy := e.compiling[digest]
-		if !busy {
-			done := make(chan struct{})
-			e.compiling[digest] = done
-			e.mu.Unlock()
-			defer func() {
-				e.mu.Lock()
-				delete(e.compiling, digest)
-				e.mu.Unlock()
-				close(done)
-			}()
-			return rt.CompileModule(ctx, wasm)
-		}
-		e.mu.Unlock()
-		select {
-		case <-other:
-		case <-ctx.Done():
-			return nil, context.Cause(ctx)
-		}
-	}
 }
 
 // add keeps v for Close; it fails if the Engine was closed meanwhile.

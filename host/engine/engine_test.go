@@ -23,7 +23,7 @@ func loadHello(t testing.TB, e *engine.Engine, o engine.Options) *engine.Version
 
 func TestCall(t *testing.T) {
 	v := loadHello(t, goEngine(t), engine.Options{})
-	reply, err := v.Call(t.Context(), nil, request(1, "Ada"), []byte("kept"))
+	reply, _, err := v.Call(t.Context(), nil, request(1, "Ada"), []byte("kept"))
 	if err != nil {
 		t.Fatal(err)
 	}

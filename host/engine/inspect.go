@@ -13,6 +13,7 @@ import (
 	"github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
 
 	"github.com/edgeset/edgeset/abi"
+	"github.com/edgeset/edgeset/host/rewrite"
 )
 
 // pageSize is the unit of a WebAssembly memory.
@@ -20,7 +21,7 @@ const pageSize = 64 << 10
 
 // prepare checks that the bytes are something that can be compiled at all, and
 // returns what is to be compiled instead of them.
-func (e *Engine) prepare(wasm []byte) ([]byte, error) {
+func prepare(wasm []byte) (*rewrite.Module, error) {
 	magic, version := []byte("\x00asm"), []byte{1, 0, 0, 0}
 	if len(wasm) < 8 || !bytes.Equal(wasm[:4], magic) {
 		return nil, errors.New("not a WebAssembly module: want it to begin with \"\\0asm\"")
@@ -28,12 +29,15 @@ func (e *Engine) prepare(wasm []byte) ([]byte, error) {
 	if !bytes.Equal(wasm[4:8], version) {
 		return nil, fmt.Errorf("WebAssembly of version %#x, perhaps a component: want a core module, version 1 (GOOS=wasip1, wasm32-wasip1)", wasm[4:8])
 	}
-	return limitTables(wasm)
+	return rewrite.Plugin(wasm)
 }
 
 // instantiateHost gives a runtime what guests import: WASI, and the modules.
 func instantiateHost(ctx context.Context, rt wazero.Runtime, modules []Module) error {
 	if _, err := wasi_snapshot_preview1.Instantiate(ctx, rt); err != nil {
+		return err
+	}
+	if err := fuelModule(ctx, rt); err != nil {
 		return err
 	}
 	for _, m := range modules {
@@ -99,11 +103,17 @@ const (
 	signatureCode  = "() → (i32)"
 	signatureAlloc = "(i32) → (i32)"
 	signatureCall  = "(i32) → (i64)"
+	signatureMain  = "(i32, i32) → ()"
 )
 
 // inspect finds out in which lanes a plugin can be called.
 func inspect(code wazero.CompiledModule) (exports, error) {
 	x := exports{functions: code.ExportedFunctions()}
+	for name := range x.functions {
+		if strings.HasPrefix(name, rewrite.Reserved) {
+			delete(x.functions, name)
+		}
+	}
 	if _, x.fast = x.functions[abi.ExportCall]; !x.fast {
 		return x, nil
 	}

@@ -2,17 +2,17 @@ package engine
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"math/bits"
+	"strings"
 	"time"
 
-	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
 	"github.com/tetratelabs/wazero/sys"
 
 	"github.com/edgeset/edgeset/abi"
+	"github.com/edgeset/edgeset/host/rewrite"
 )
 
 // memoryExport is the name under which toolchains export the memory.
@@ -27,11 +27,15 @@ type instance struct {
 	plugin string
 	ctx    callContext
 	out    output
+	linear linear
 	mod    api.Module
 	mem    api.Memory // nil if the guest exports none
 	call   api.Function
 	alloc  api.Function
 	others map[string]api.Function // exports called by Invoke
+
+	globals []api.MutableGlobal // that the image has values for
+	changed api.Global          // rewrite.ChangedExport; nil if there is none
 
 	// stack carries parameters and results. It is part of the instance because
 	// one on the Go stack would escape through the interface.
@@ -40,6 +44,10 @@ type instance struct {
 	room     uint32 // where in the guest's memory frames are written
 	roomSize uint32
 
+	meter    meter
+	fuel     uint64 // spent by the last call
+	pool     *pool
+	calls    uint64 // since it was taken from the pool
 	uses     int
 	born     uint64 // the sweep of the pool in which it was started
 	startMem uint32 // bytes of memory after it was started
@@ -47,99 +55,25 @@ type instance struct {
 	spent    bool   // it has exited of its own will
 }
 
-// A starter makes the instances of a version.
-type starter struct {
-	plugin string
-	rt     wazero.Runtime
-	code   wazero.CompiledModule
-	fast   bool
-	init   any // Options.Init
-	emit   func(line string)
+// begin is for before a call, and end for after it.
+func (i *instance) begin(ctx context.Context, state any) {
+	i.ctx.begin(ctx, state)
+	i.meter.begin()
+	i.broken = true // unless it comes to a good end
 }
 
-// start makes an instance and initialises it.
-func (s *starter) start(ctx context.Context) (i *instance, err error) {
-	i = &instance{plugin: s.plugin, out: output{emit: s.emit}, others: make(map[string]api.Function)}
-	i.ctx.begin(ctx, initState(s.init))
-	defer func() {
-		if r := recover(); r != nil {
-			err = fmt.Errorf("engine: plugin %q: starting an instance failed inside the host: %v", s.plugin, r)
-		}
-		i.out.end()
-		i.ctx.end()
-		if err != nil {
-			i.close()
-		}
-	}()
-	// Without these settings wazero gives every guest the same random numbers
-	// and a clock that stands still. Start functions are called below, under the
-	// engine's own rules.
-	config := wazero.NewModuleConfig().WithName("").WithStartFunctions().
-		WithRandSource(rand.Reader).
-		WithSysWalltime().WithSysNanotime().WithNanosleep(i.sleep).
-		WithStdout(&i.out).WithStderr(&i.out)
-	mod, err := s.rt.InstantiateModule(&i.ctx, s.code, config)
-	if err != nil {
-		return i, i.trap("instantiate", err)
-	}
-	i.mod = mod
-	i.mem = mod.ExportedMemory(memoryExport)
-	if err = i.initialise(); err != nil {
-		return i, err
-	}
-	if s.fast {
-		i.call, i.alloc = mod.ExportedFunction(abi.ExportCall), mod.ExportedFunction(abi.ExportAlloc)
-	}
-	if i.mem != nil {
-		i.startMem = i.mem.Size()
-	}
-	return i, nil
-}
-
-func initState(init any) any {
-	if f, ok := init.(func() any); ok {
-		return f()
-	}
-	return init
-}
-
-// initialise has the guest set up its own runtime, in the way that its
-// toolchain wants it: as a WASI reactor, by constructors alone, or as GHC's.
-func (i *instance) initialise() error {
-	for _, name := range []string{"_initialize", "__wasm_call_ctors"} {
-		if fn := i.mod.ExportedFunction(name); fn != nil {
-			if got := signature(fn.Definition()); got != signatureNone {
-				return fmt.Errorf("export %s is %s: want %s", name, got, signatureNone)
-			}
-			if err := fn.CallWithStack(&i.ctx, i.stack[:]); err != nil {
-				return i.trap(name, err)
-			}
-			break
-		}
-	}
-	const haskell = "hs_init"
-	if fn := i.mod.ExportedFunction(haskell); fn != nil {
-		i.stack = [2]uint64{} // argc and argv
-		if err := fn.CallWithStack(&i.ctx, i.stack[:]); err != nil {
-			return i.trap(haskell, err)
-		}
-	}
-	return nil
-}
-
-// abiVersion asks the guest which contract it was built for.
-func (i *instance) abiVersion(ctx context.Context, state any) (int32, error) {
-	return i.invoke(ctx, state, abi.ExportVersion)
+func (i *instance) end() {
+	i.fuel = i.meter.end(i.ctx.spent)
+	i.out.end()
+	i.ctx.end()
 }
 
 // frame hands a frame to the guest and appends its reply to dst.
 func (i *instance) frame(ctx context.Context, state any, frame, dst []byte) ([]byte, error) {
-	i.ctx.begin(ctx, state)
-	i.broken = true // unless it comes to a good end
+	i.begin(ctx, state)
 	dst, err := i.exchange(frame, dst)
 	i.broken = err != nil
-	i.out.end()
-	i.ctx.end()
+	i.end()
 	return dst, err
 }
 
@@ -194,8 +128,7 @@ func (i *instance) invoke(ctx context.Context, state any, export string) (int32,
 	if err != nil {
 		return 0, err
 	}
-	i.ctx.begin(ctx, state)
-	i.broken = true // unless it comes to a good end
+	i.begin(ctx, state)
 	i.stack[0] = 0
 	switch err = fn.CallWithStack(&i.ctx, i.stack[:]); {
 	case err == nil:
@@ -207,8 +140,7 @@ func (i *instance) invoke(ctx context.Context, state any, export string) (int32,
 	default:
 		err = i.trap(export, err)
 	}
-	i.out.end()
-	i.ctx.end()
+	i.end()
 	return int32(i.stack[0]), err
 }
 
@@ -217,7 +149,7 @@ func (i *instance) export(name string) (api.Function, error) {
 		return fn, nil
 	}
 	fn := i.mod.ExportedFunction(name)
-	if fn == nil {
+	if fn == nil || strings.HasPrefix(name, rewrite.Reserved) {
 		return nil, fmt.Errorf("engine: plugin %q: export %q: %w", i.plugin, name, ErrNoExport)
 	}
 	if got := signature(fn.Definition()); got != signatureCode && got != signatureNone {
@@ -262,6 +194,7 @@ func (i *instance) close() {
 		// Fails only for files that fail to close; a guest has none.
 		_ = i.mod.Close(context.Background())
 	}
+	i.linear.close()
 }
 
 func exitedWell(err error) bool {

@@ -17,6 +17,7 @@ const (
 // other.
 type output struct {
 	emit    func(line string)
+	dropped func() // is called when something is not passed on
 	partial []byte
 	written int    // in this call
 	said    string // the line that tells of a panic
@@ -33,6 +34,7 @@ func (o *output) Write(p []byte) (int, error) {
 			o.emit("(further output of this call is dropped)")
 		}
 		o.written = maxCallOutput + 1
+		o.dropped()
 		return n, nil
 	}
 	o.written += n

@@ -11,52 +11,52 @@ import (
 //
 // It starts instances as they are needed, up to max, and prefers the one that
 // came back last: its memory is warm in the caches, and those at the bottom of
-// the stack fall idle and can be closed. Callers that find none wait in line; a
-// line that is full, or a wait that is too long, is refused, so that overload
-// shows as quick refusals and not as a growing pile of requests.
+// the stack fall idle and can be closed. Callers beyond max stand in line or are
+// refused, see admission.go.
 //
-// The lock is held for a few instructions; guests are started, called and closed
-// outside of it. Time is counted in sweeps, so that no call reads the clock.
+// The lock is held for a few instructions; guests are started, called, reset and
+// closed outside of it. As long as nobody has to wait no call reads the clock:
+// time is counted in sweeps.
 type pool struct {
 	plugin     string
 	start      func(context.Context) (*instance, error)
+	reset      func(*instance) bool // nil: instances are kept as they are
+	admission  admission
 	max        int
-	maxWaiting int
-	maxWait    time.Duration
 	maxUses    int    // 0: no limit
 	maxAge     uint64 // in sweeps; 0: no limit
 	memorySoft uint32 // an instance that has grown to this is replaced
 
-	mu          sync.Mutex
-	idle        []*instance // the last is the next to go out
-	total       int         // instances that live or are being started
-	low         int         // fewest idle since the last sweep
-	sweeps      uint64
-	first, last *waiter // in line; none while an instance is idle
-	waiting     int
-	closed      bool
-	empty       chan struct{} // closed when closed and total is 0
+	mu     sync.Mutex
+	idle   []*instance // the last is the next to go out
+	total  int         // instances that live or are being started
+	busy   int         // callers who have an instance, or are about to
+	low    int         // fewest idle since the last sweep
+	sweeps uint64
+	line   line // empty while fewer than max are busy
+	closed bool
+	empty  chan struct{} // closed when closed, and nobody is busy
 
 	calls, traps, evictions uint64
 }
 
-// A waiter stands in the pool's line.
-type waiter struct {
-	grant      chan grant // has room for one
-	prev, next *waiter
-	inLine     bool
-}
-
-// A grant is what a waiter waited for: an instance, or, if it is nil, the
-// permission to start one.
-type grant struct {
-	inst *instance
-	err  error
-}
-
-// take returns an instance for the caller alone, to be given back with put.
-func (p *pool) take(ctx context.Context) (*instance, error) {
+// take returns an instance for the caller alone, to be given back with put. One
+// who comes ahead waits in front of the others, and is not refused for their
+// number.
+func (p *pool) take(ctx context.Context, ahead bool) (*instance, error) {
 	p.mu.Lock()
+	switch {
+	case p.closed:
+		p.mu.Unlock()
+		return nil, p.errClosed()
+	case p.busy < p.max:
+		p.busy++
+	default:
+		if err := p.wait(ctx, ahead); err != nil {
+			p.mu.Unlock()
+			return nil, err
+		}
+	}
 	if n := len(p.idle) - 1; n >= 0 {
 		i := p.idle[n]
 		p.idle[n] = nil
@@ -65,122 +65,103 @@ func (p *pool) take(ctx context.Context) (*instance, error) {
 		p.mu.Unlock()
 		return i, nil
 	}
-	if p.closed {
-		p.mu.Unlock()
-		return nil, p.errClosed()
-	}
-	if p.total < p.max {
-		p.total++
-		p.mu.Unlock()
-		return p.grow(ctx)
-	}
-	if p.waiting >= p.maxWaiting {
-		p.mu.Unlock()
-		return nil, p.busy("%d instances at work and %d callers waiting", p.max, p.maxWaiting)
-	}
-	w := &waiter{grant: make(chan grant, 1)}
-	p.enqueue(w)
+	// There are fewer than max, since nobody who is busy has more than one.
+	p.total++
 	p.mu.Unlock()
-	return p.wait(ctx, w)
-}
-
-func (p *pool) wait(ctx context.Context, w *waiter) (*instance, error) {
-	t := time.NewTimer(p.maxWait)
-	defer t.Stop()
-	var err error
-	select {
-	case g := <-w.grant:
-		return p.accept(ctx, g)
-	case <-t.C:
-		err = p.busy("none of %d instances came free within %v", p.max, p.maxWait)
-	case <-ctx.Done():
-		err = context.Cause(ctx)
-	}
-	p.mu.Lock()
-	left := w.inLine
-	if left {
-		p.dequeue(w)
-	}
-	p.mu.Unlock()
-	if left {
-		return nil, err
-	}
-	// The grant came at the same moment. It is used, or passed on.
-	g := <-w.grant
-	if ctx.Err() == nil {
-		return p.accept(ctx, g)
-	}
-	switch {
-	case g.err != nil:
-	case g.inst != nil:
-		p.giveBack(g.inst)
-	default:
-		p.mu.Lock()
-		p.vacate()
-		p.mu.Unlock()
-	}
-	return nil, err
-}
-
-func (p *pool) accept(ctx context.Context, g grant) (*instance, error) {
-	if g.err != nil || g.inst != nil {
-		return g.inst, g.err
-	}
 	return p.grow(ctx)
 }
 
-// grow starts an instance. Its place has been counted already.
+// grow starts an instance, which has been counted, for somebody who is busy.
+//
+// Nothing keeps callers from starting instances side by side: in a burst each
+// waits for its own alone. Starting takes a core, so only as many start at once
+// as there are cores, and who gets one later finds what was given back.
 func (p *pool) grow(ctx context.Context) (*instance, error) {
 	i, err := p.start(ctx)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if err != nil {
-		p.vacate()
+		p.total--
+		p.leave()
 		return nil, err
 	}
-	i.born = p.sweeps
+	i.pool, i.born = p, p.sweeps
 	return i, nil
 }
 
-// put takes an instance back after a call.
+// put takes an instance back.
 func (p *pool) put(i *instance) {
-	i.uses++
 	p.mu.Lock()
-	p.calls++
+	used := i.calls > 0
+	p.calls += i.calls
+	i.calls = 0
+	keep := false
 	switch {
 	case i.broken:
 		p.traps++
 	case p.worn(i):
 		p.evictions++
+	case used && p.reset != nil:
+		p.mu.Unlock()
+		if !p.reset(i) {
+			go p.replace(i) // whoever called has the reply and need not wait
+			return
+		}
+		p.mu.Lock()
+		keep = true
 	default:
-		p.shelve(i)
+		keep = true
+	}
+	p.shelve(i, keep)
+}
+
+// shelve ends the time of somebody who is busy and has an instance, which is
+// kept for others or closed. It releases the lock.
+func (p *pool) shelve(i *instance, keep bool) {
+	if keep = keep && !p.closed; keep {
+		p.idle = append(p.idle, i)
+	} else {
+		p.total--
+	}
+	p.leave()
+	p.mu.Unlock()
+	if !keep {
+		i.close()
+	}
+}
+
+// replaceTime is how long an instance may take to be started when no caller
+// waits for it.
+const replaceTime = 10 * time.Second
+
+// replace closes an instance and starts another in its place, as if whoever had
+// it were still busy.
+func (p *pool) replace(i *instance) {
+	i.close()
+	ctx, cancel := context.WithTimeout(context.Background(), replaceTime)
+	defer cancel()
+	i, err := p.grow(ctx)
+	if err != nil {
+		return // whoever comes next tries again, and is told
+	}
+	p.mu.Lock()
+	p.shelve(i, true)
+}
+
+// leave has somebody who was busy go, and lets the first in line come in.
+func (p *pool) leave() {
+	if p.line.n > 0 {
+		p.line.step(time.Now())
+		p.line.call(nil)
 		return
 	}
-	p.vacate()
-	p.mu.Unlock()
-	i.close()
+	p.busy--
+	p.checkEmpty()
 }
 
-// giveBack takes an instance back that was not used.
-func (p *pool) giveBack(i *instance) {
-	p.mu.Lock()
-	p.shelve(i)
-}
-
-// shelve keeps an instance for the next caller. It releases the lock.
-func (p *pool) shelve(i *instance) {
-	switch w := p.first; {
-	case p.closed:
-		p.vacate()
-		p.mu.Unlock()
-		i.close()
-	case w != nil:
-		p.dequeue(w)
-		p.mu.Unlock()
-		w.grant <- grant{inst: i}
-	default:
-		p.idle = append(p.idle, i)
-		p.mu.Unlock()
+func (p *pool) checkEmpty() {
+	if p.closed && p.busy == 0 {
+		close(p.empty)
 	}
 }
 
@@ -193,23 +174,6 @@ func (p *pool) worn(i *instance) bool {
 }
 
 func (p *pool) old(i *instance) bool { return p.maxAge > 0 && p.sweeps-i.born >= p.maxAge }
-
-// vacate counts an instance out, and lets the next in line start another.
-func (p *pool) vacate() {
-	if w := p.first; w != nil {
-		p.dequeue(w)
-		w.grant <- grant{}
-		return
-	}
-	p.total--
-	p.checkEmpty()
-}
-
-func (p *pool) checkEmpty() {
-	if p.closed && p.total == 0 {
-		close(p.empty)
-	}
-}
 
 // sweep closes the instances that no call has needed since the last sweep: as
 // many as were always idle, from the bottom of the stack, but for one. It also
@@ -245,10 +209,8 @@ func (p *pool) close() {
 	idle := p.idle
 	p.idle = nil
 	p.total -= len(idle)
-	for p.first != nil {
-		w := p.first
-		p.dequeue(w)
-		w.grant <- grant{err: p.errClosed()}
+	for p.line.n > 0 {
+		p.line.call(p.errClosed())
 	}
 	p.checkEmpty()
 	p.mu.Unlock()
@@ -256,36 +218,6 @@ func (p *pool) close() {
 		i.close()
 	}
 	<-p.empty
-}
-
-func (p *pool) enqueue(w *waiter) {
-	w.inLine, w.prev = true, p.last
-	if p.last == nil {
-		p.first = w
-	} else {
-		p.last.next = w
-	}
-	p.last = w
-	p.waiting++
-}
-
-func (p *pool) dequeue(w *waiter) {
-	if w.prev == nil {
-		p.first = w.next
-	} else {
-		w.prev.next = w.next
-	}
-	if w.next == nil {
-		p.last = w.prev
-	} else {
-		w.next.prev = w.prev
-	}
-	w.inLine, w.prev, w.next = false, nil, nil
-	p.waiting--
-}
-
-func (p *pool) busy(format string, args ...any) error {
-	return &BusyError{Plugin: p.plugin, RetryAfter: p.maxWait, reason: fmt.Sprintf(format, args...)}
 }
 
 func (p *pool) errClosed() error { return fmt.Errorf("engine: plugin %q: %w", p.plugin, ErrClosed) }

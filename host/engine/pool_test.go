@@ -14,18 +14,26 @@ import (
 // newPool returns a pool whose instances are empty shells: what is tested is
 // who gets them.
 func newPool(max, waiting int) *pool {
-	p := &pool{plugin: "p", max: max, maxWaiting: waiting, maxWait: time.Second, empty: make(chan struct{})}
+	o := &Options{Name: "p", Waiting: waiting, MaxWait: time.Second}
+	p := &pool{plugin: "p", max: max, admission: newAdmission(o), empty: make(chan struct{})}
 	p.start = func(context.Context) (*instance, error) { return &instance{}, nil }
 	return p
 }
 
 func mustTake(t *testing.T, p *pool) *instance {
 	t.Helper()
-	i, err := p.take(t.Context())
+	i, err := p.take(t.Context(), false)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return i
+}
+
+// done gives an instance back after a call.
+func done(p *pool, i *instance) {
+	i.calls++
+	i.uses++
+	p.put(i)
 }
 
 // Many goroutines take and put in a small pool, with traps, starts that fail,
@@ -48,7 +56,7 @@ func TestHammer(t *testing.T) {
 		wg.Go(func() {
 			for range rounds {
 				ctx, cancel := context.WithTimeout(t.Context(), time.Duration(rand.IntN(500))*time.Microsecond)
-				i, err := p.take(ctx)
+				i, err := p.take(ctx, false)
 				cancel()
 				if err != nil {
 					refused.Add(1)
@@ -68,13 +76,13 @@ func TestHammer(t *testing.T) {
 				served.Add(1)
 				working.Add(-1)
 				inUse.Delete(i)
-				p.put(i)
+				done(p, i)
 			}
 		})
 	}
 	wg.Wait()
-	if p.total != len(p.idle) || p.waiting != 0 || p.first != nil || p.total > size {
-		t.Fatalf("total %d, idle %d, waiting %d", p.total, len(p.idle), p.waiting)
+	if p.total != len(p.idle) || p.line.n != 0 || p.line.first != nil || p.total > size {
+		t.Fatalf("total %d, idle %d, waiting %d", p.total, len(p.idle), p.line.n)
 	}
 	if int64(p.calls) != served.Load() || served.Load() == 0 || refused.Load() == 0 {
 		t.Fatalf("%d calls, %d served, %d refused", p.calls, served.Load(), refused.Load())
@@ -110,7 +118,7 @@ func TestCallersBeyondTheLineAreRefusedAtOnce(t *testing.T) {
 			synctest.Wait()
 		}
 		start := time.Now()
-		_, err := p.take(t.Context())
+		_, err := p.take(t.Context(), false)
 		var busy *BusyError
 		if !errors.As(err, &busy) || !errors.Is(err, ErrBusy) || busy.RetryAfter != time.Second || time.Since(start) > 0 {
 			t.Fatalf("error %v after %v", err, time.Since(start))
@@ -128,15 +136,15 @@ func TestAWaitEndsWithMaxWaitOrTheContext(t *testing.T) {
 		p := newPool(1, 2)
 		i := mustTake(t, p)
 		start := time.Now()
-		if _, err := p.take(t.Context()); !errors.Is(err, ErrBusy) || time.Since(start) != time.Second {
+		if _, err := p.take(t.Context(), false); !errors.Is(err, ErrBusy) || time.Since(start) != time.Second {
 			t.Fatalf("error %v after %v", err, time.Since(start))
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 		defer cancel()
-		if _, err := p.take(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		if _, err := p.take(ctx, false); !errors.Is(err, context.DeadlineExceeded) {
 			t.Fatalf("error %v", err)
 		}
-		if p.waiting != 0 || p.first != nil {
+		if p.line.n != 0 || p.line.first != nil {
 			t.Fatal("they still stand in line")
 		}
 		p.put(i)
@@ -189,20 +197,20 @@ func TestInstancesWearOut(t *testing.T) {
 	p := newPool(2, 1)
 	p.maxUses = 2
 	a := mustTake(t, p)
-	p.put(a)
+	done(p, a)
 	if b := mustTake(t, p); b != a {
 		t.Fatal("replaced too early")
 	}
-	p.put(a)
+	done(p, a)
 	if p.total != 0 || p.evictions != 1 {
 		t.Fatalf("total %d, evictions %d", p.total, p.evictions)
 	}
 	p.maxUses, p.maxAge = 0, 2
 	b, c := mustTake(t, p), mustTake(t, p)
-	p.put(b)
+	done(p, b)
 	p.sweep()
 	p.sweep() // b, idle, is too old now; c comes back too old
-	p.put(c)
+	done(p, c)
 	if p.total != 0 || p.evictions != 3 {
 		t.Fatalf("total %d, evictions %d", p.total, p.evictions)
 	}
@@ -214,7 +222,7 @@ func TestClosingRefusesTheLineAndWaitsForTheLastInstance(t *testing.T) {
 		i := mustTake(t, p)
 		var wg sync.WaitGroup
 		wg.Go(func() {
-			if _, err := p.take(t.Context()); !errors.Is(err, ErrClosed) {
+			if _, err := p.take(t.Context(), false); !errors.Is(err, ErrClosed) {
 				t.Errorf("in line: %v, want ErrClosed", err)
 			}
 		})
@@ -226,13 +234,87 @@ func TestClosingRefusesTheLineAndWaitsForTheLastInstance(t *testing.T) {
 		if closed {
 			t.Fatal("closed under a running call")
 		}
-		if _, err := p.take(t.Context()); !errors.Is(err, ErrClosed) {
+		if _, err := p.take(t.Context(), false); !errors.Is(err, ErrClosed) {
 			t.Fatalf("error %v, want ErrClosed", err)
 		}
 		p.put(i)
 		synctest.Wait()
 		if !closed || p.total != 0 {
 			t.Fatalf("closed %v, total %d", closed, p.total)
+		}
+	})
+}
+
+// In a burst, nobody waits for the start of more than one instance.
+func TestABurstStartsInstancesSideBySide(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const startTime = 10 * time.Millisecond
+		p := newPool(8, 100)
+		p.start = func(context.Context) (*instance, error) {
+			time.Sleep(startTime)
+			return &instance{}, nil
+		}
+		begin := time.Now()
+		var wg sync.WaitGroup
+		for range 20 {
+			wg.Go(func() { done(p, mustTake(t, p)) })
+		}
+		wg.Wait()
+		if took := time.Since(begin); took != startTime || p.total != 8 {
+			t.Errorf("all were served after %v by %d instances, want %v and 8", took, p.total, startTime)
+		}
+	})
+}
+
+func TestWhoComeOneAfterTheOtherGetTheSameInstance(t *testing.T) {
+	p := newPool(8, 1)
+	first := mustTake(t, p)
+	done(p, first)
+	for range 100 {
+		i := mustTake(t, p)
+		if i != first {
+			t.Fatal("a cold instance was started while a warm one was idle")
+		}
+		done(p, i)
+	}
+}
+
+func TestTheHotPathAllocatesNothing(t *testing.T) {
+	p := newPool(2, 1)
+	ctx := t.Context()
+	if n := testing.AllocsPerRun(100, func() {
+		i, _ := p.take(ctx, false)
+		done(p, i)
+	}); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
+// An instance that cannot be reset is replaced, and its place is taken until
+// another is there.
+func TestAnInstanceThatCannotBeResetIsReplaced(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPool(1, 1)
+		p.start = func(context.Context) (*instance, error) {
+			time.Sleep(time.Millisecond)
+			return &instance{}, nil
+		}
+		resets := 0
+		p.reset = func(*instance) bool { resets++; return resets != 2 }
+		i := mustTake(t, p)
+		done(p, i)
+		if j := mustTake(t, p); j != i || resets != 1 {
+			t.Fatalf("%d resets", resets)
+		}
+		done(p, i)
+		begin := time.Now()
+		j := mustTake(t, p)
+		if j == i || time.Since(begin) != time.Millisecond || p.total != 1 {
+			t.Errorf("after %v, with %d instances", time.Since(begin), p.total)
+		}
+		p.put(j) // not used, so there is nothing to reset
+		if resets != 2 || p.busy != 0 {
+			t.Errorf("%d resets, %d busy", resets, p.busy)
 		}
 	})
 }

@@ -11,8 +11,6 @@ import (
 	"time"
 
 	"github.com/tetratelabs/wazero"
-
-	"github.com/edgeset/edgeset/abi"
 )
 
 // Options are the limits of one plugin, and what it can import.
@@ -26,16 +24,32 @@ type Options struct {
 	MemoryLimit int64
 	// Instances is how many calls can run at the same time. 0: 4 × GOMAXPROCS.
 	Instances int
-	// Waiting is how many callers can wait for an instance. A caller that waits
-	// costs little, and MaxWait ends its wait: the number only keeps a flood from
-	// piling up. 0: 256 × Instances.
-	Waiting int
-	// MaxWait is how long one waits. 0: 5 s.
+	// MaxWait is how long a caller waits for an instance at most. It is refused at
+	// once if, at the pace at which others are served, it would have to wait for
+	// more than a quarter of that, or, where there have been callers waiting for
+	// so long already, a tenth. 0: 1 s.
 	MaxWait time.Duration
+	// Waiting is how many callers can wait, however fast they are served. A caller
+	// that waits costs little: the number only keeps a flood from piling up.
+	// 0: 256 × Instances.
+	Waiting int
 	// MaxUses is how many calls an instance serves before it is replaced, and
 	// MaxAge how long, give or take an eighth. 0: no limit.
 	MaxUses int
 	MaxAge  time.Duration
+
+	// Isolation says what a call can leave behind for the next. The default is
+	// PerInstance.
+	Isolation Isolation
+	// NoSnapshot has each instance initialised on its own, instead of once for all
+	// of them: for a plugin that does then what must not be shared, and that the
+	// engine does not notice.
+	NoSnapshot bool
+
+	// Rehearsal is a frame that a plugin of the fast lane is given before its
+	// snapshot is taken, so that what a first call sets up is in there. The reply
+	// is thrown away, so it has to be a call without consequences. Nil: none.
+	Rehearsal []byte
 
 	// Init is the state, for host functions, while an instance is initialised.
 	// Instances may be initialised at the same time: a func() any is called for
@@ -45,6 +59,17 @@ type Options struct {
 	// several goroutines. Nil: the Engine's logger, as a warning.
 	Stderr func(line string)
 }
+
+// Isolation says what a call can leave behind for the next.
+type Isolation int
+
+const (
+	// PerInstance: the guest keeps its memory, for later calls on its instance.
+	PerInstance Isolation = iota
+	// PerRequest: nothing. After each call, the instance is brought back to what
+	// it was when it was started.
+	PerRequest
+)
 
 // A Module is a host module that plugins import.
 type Module interface {
@@ -66,11 +91,14 @@ func (o *Options) complete() error {
 		o.Waiting = 256 * o.Instances
 	}
 	if o.MaxWait == 0 {
-		o.MaxWait = 5 * time.Second
+		o.MaxWait = time.Second
 	}
 	// Of a memory of 4 GiB wazero says that its size is 0: it is one page too many.
 	if o.MemoryLimit < pageSize || o.MemoryLimit > 4<<30-pageSize {
 		return fmt.Errorf("memory limit of %d bytes: want 64 KiB to 4 GiB less 64 KiB", o.MemoryLimit)
+	}
+	if o.Isolation != PerInstance && o.Isolation != PerRequest {
+		return fmt.Errorf("isolation %d: want PerInstance or PerRequest", o.Isolation)
 	}
 	if o.Instances < 0 || o.Waiting < 0 || o.MaxWait < 0 || o.MaxUses < 0 || o.MaxAge < 0 {
 		return errors.New("a limit is negative")
@@ -91,7 +119,7 @@ type Version struct {
 	rt      wazero.Runtime
 	code    wazero.CompiledModule
 	exports exports
-	init    any
+	starter starter
 	pool    pool
 
 	refs    atomic.Int64 // references, and the bit retired
@@ -105,19 +133,26 @@ type Version struct {
 const retired = 1 << 62
 
 func newVersion(e *Engine, digest string, rt wazero.Runtime, code wazero.CompiledModule, x exports, o Options) *Version {
+	log := e.log.With(slog.String("plugin", o.Name), slog.String("digest", digest[:12]))
 	emit := o.Stderr
 	if emit == nil {
-		log := e.log.With(slog.String("plugin", o.Name), slog.String("digest", digest[:12]))
 		emit = func(line string) { log.Warn("plugin output", slog.String("line", line)) }
 	}
-	s := &starter{plugin: o.Name, rt: rt, code: code, fast: x.fast, init: o.Init, emit: emit}
 	v := &Version{
-		engine: e, name: o.Name, digest: digest, rt: rt, code: code, exports: x, init: o.Init,
+		engine: e, name: o.Name, digest: digest, rt: rt, code: code, exports: x,
 		drained: make(chan struct{}), closed: make(chan struct{}),
+		starter: starter{
+			plugin: o.Name, rt: rt, code: code, fast: x.fast, warm: !o.NoSnapshot, init: o.Init, emit: emit, log: log,
+			rehearsal: o.Rehearsal,
+		},
 		pool: pool{
-			plugin: o.Name, start: s.start, max: o.Instances, maxWaiting: o.Waiting, maxWait: o.MaxWait,
+			plugin: o.Name, admission: newAdmission(&o), max: o.Instances,
 			maxUses: o.MaxUses, memorySoft: uint32(o.MemoryLimit / 8 * 7), empty: make(chan struct{}),
 		},
+	}
+	v.pool.start = v.starter.start
+	if o.Isolation == PerRequest {
+		v.pool.reset = v.starter.reset
 	}
 	interval := idleTime
 	if o.MaxAge > 0 {
@@ -128,19 +163,27 @@ func newVersion(e *Engine, digest string, rt wazero.Runtime, code wazero.Compile
 	return v
 }
 
-// warm starts the first instance, which shows whether there can be any.
+// startTime is how long a plugin may take to be initialised, and whatever else
+// has to be done before it can be called.
+const startTime = time.Minute
+
+// warm takes the image and starts the first instance, which shows whether there
+// can be any.
 func (v *Version) warm(ctx context.Context) error {
-	i, err := v.pool.take(ctx)
-	if err == nil {
-		if v.exports.fast {
-			var got int32
-			if got, err = i.abiVersion(ctx, initState(v.init)); err == nil {
-				err = checkVersion(got)
-			}
-		}
-		v.pool.giveBack(i)
+	ctx, cancel := context.WithTimeout(ctx, startTime)
+	defer cancel()
+	if err := v.starter.takeImage(ctx); err != nil {
+		return err
 	}
-	return err
+	i, err := v.pool.take(ctx, true)
+	if err != nil {
+		return err
+	}
+	defer v.pool.put(i)
+	if v.starter.image.warm {
+		return nil // the guest has been asked
+	}
+	return v.starter.greet(ctx, i)
 }
 
 func (v *Version) sweep(interval time.Duration) {
@@ -169,7 +212,15 @@ func (v *Version) HasExport(name string) bool {
 type Stats struct {
 	Instances int // that live or are being started
 	Idle      int // of these
-	Waiting   int // callers
+	Waiting   int // callers in line
+
+	// Callers that were refused: because Options.Waiting stood in line already,
+	// because the line was too slow for one more, or because Options.MaxWait was
+	// over.
+	RefusedFull, RefusedSlow, RefusedLate uint64
+
+	Waits  uint64        // callers that stood in line
+	Waited time.Duration // all of them together
 
 	Calls     uint64
 	Traps     uint64 // calls that ended in a *TrapError
@@ -178,48 +229,44 @@ type Stats struct {
 
 // Stats returns what the Version is doing.
 func (v *Version) Stats() Stats {
-	p := &v.pool
+	p, a := &v.pool, &v.pool.admission
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return Stats{
-		Instances: p.total, Idle: len(p.idle), Waiting: p.waiting,
+		Instances: p.total, Idle: len(p.idle), Waiting: p.line.n,
+		RefusedFull: a.refused[lineFull], RefusedSlow: a.refused[lineSlow], RefusedLate: a.refused[waitOver],
+		Waits: a.waits, Waited: a.waited,
 		Calls: p.calls, Traps: p.traps, Evictions: p.evictions,
 	}
 }
 
 // Call hands a frame to the plugin's edge_call and appends its reply to dst.
 // State returns state to the host functions that the plugin calls meanwhile.
+// fuel is what the call spent, well ended or not; a unit of it is about one
+// WebAssembly instruction.
 //
 // The error is a *BusyError if no instance came free, a *TrapError if the plugin
-// failed, or the cause of ctx's end if it ended while the caller waited.
-func (v *Version) Call(ctx context.Context, state any, frame, dst []byte) (reply []byte, err error) {
-	if !v.exports.fast {
-		return dst, fmt.Errorf("engine: plugin %q: export %q: %w", v.name, abi.ExportCall, ErrNoExport)
-	}
-	if len(frame) > abi.MaxFrameSize {
-		return dst, fmt.Errorf("engine: plugin %q: frame of %d bytes: %w", v.name, len(frame), ErrFrame)
-	}
-	i, err := v.pool.take(ctx)
+// failed, or the cause of ctx's end if it ended while the caller waited. A call
+// that ctx's end cut short is a *TrapError that wraps that cause.
+func (v *Version) Call(ctx context.Context, state any, frame, dst []byte) (reply []byte, fuel uint64, err error) {
+	i, err := v.pool.take(ctx, false)
 	if err != nil {
-		return dst, err
+		return dst, 0, err
 	}
-	defer v.pool.put(i)
-	return i.frame(ctx, state, frame, dst)
+	defer i.Release()
+	return i.Call(ctx, state, frame, dst)
 }
 
 // Invoke calls an export that takes nothing and returns an i32, or nothing,
 // which is taken as 0. It is how Extism plugins are called; their input and
 // output go through state. Errors are those of Call.
-func (v *Version) Invoke(ctx context.Context, state any, export string) (int32, error) {
-	if !v.HasExport(export) {
-		return 0, fmt.Errorf("engine: plugin %q: export %q: %w", v.name, export, ErrNoExport)
-	}
-	i, err := v.pool.take(ctx)
+func (v *Version) Invoke(ctx context.Context, state any, export string) (code int32, fuel uint64, err error) {
+	i, err := v.pool.take(ctx, false)
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
-	defer v.pool.put(i)
-	return i.invoke(ctx, state, export)
+	defer i.Release()
+	return i.Invoke(ctx, state, export)
 }
 
 // Acquire takes a reference, which keeps the Version callable until Release. It
@@ -259,6 +306,7 @@ func (v *Version) retire() {
 // stop frees everything.
 func (v *Version) stop() {
 	v.pool.close()
+	v.starter.close()
 	release(v.rt, v.code)
 	close(v.closed)
 }

@@ -36,7 +36,7 @@ func TestCloseWaitsForReferences(t *testing.T) {
 	}
 	result := make(chan error)
 	go func() {
-		_, err := v.Invoke(context.Background(), nil, "run")
+		_, _, err := v.Invoke(context.Background(), nil, "run")
 		result <- err
 	}()
 	<-entered
@@ -56,14 +56,14 @@ func TestCloseWaitsForReferences(t *testing.T) {
 	}
 	// Whoever holds a reference can go on calling.
 	go func() { <-entered; proceed <- struct{}{} }()
-	if _, err := v.Invoke(t.Context(), nil, "run"); err != nil {
+	if _, _, err := v.Invoke(t.Context(), nil, "run"); err != nil {
 		t.Fatalf("a call of a holder: %v", err)
 	}
 	v.Release()
 	if err := v.Close(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := v.Invoke(t.Context(), nil, "run"); !errors.Is(err, engine.ErrClosed) {
+	if _, _, err := v.Invoke(t.Context(), nil, "run"); !errors.Is(err, engine.ErrClosed) {
 		t.Fatalf("after all: %v, want ErrClosed", err)
 	}
 	if s := v.Stats(); s.Instances != 0 {
@@ -77,7 +77,7 @@ func TestCloseWaitsForCallsWithoutReference(t *testing.T) {
 	v := loadGuest(t, newEngine(t, engine.Config{}), engine.Options{}, wasm, module)
 	result := make(chan error)
 	go func() {
-		_, err := v.Invoke(context.Background(), nil, "run")
+		_, _, err := v.Invoke(context.Background(), nil, "run")
 		result <- err
 	}()
 	<-entered
@@ -105,7 +105,7 @@ func TestAcquireAndReleaseWhileClosing(t *testing.T) {
 		for range 4 {
 			wg.Go(func() {
 				for v.Acquire() {
-					if _, err := v.Call(t.Context(), nil, nil, nil); err != nil {
+					if _, _, err := v.Call(t.Context(), nil, nil, nil); err != nil {
 						t.Errorf("acquired, but: %v", err)
 					}
 					v.Release()
@@ -149,7 +149,7 @@ func TestStateBelongsToItsCall(t *testing.T) {
 	for n := range 16 {
 		wg.Go(func() {
 			for range 200 {
-				if got, err := v.Invoke(t.Context(), n, "run"); err != nil || got != int32(n) {
+				if got, _, err := v.Invoke(t.Context(), n, "run"); err != nil || got != int32(n) {
 					t.Errorf("call with state %d got %d, %v", n, got, err)
 				}
 			}
@@ -178,7 +178,7 @@ func TestTrapsUnderLoad(t *testing.T) {
 				if (worker+n)%6 == 0 {
 					frame = bad
 				}
-				_, err := v.Call(t.Context(), nil, frame, nil)
+				_, _, err := v.Call(t.Context(), nil, frame, nil)
 				if errors.As(err, &trap) != (&frame[0] == &bad[0]) {
 					t.Errorf("error %v", err)
 				}

@@ -90,7 +90,7 @@ func (e *Egress) Do(ctx context.Context, r *HTTPRequest) (*HTTPResponse, error) 
 	default:
 		return nil, fmt.Errorf("egress: method %q: want GET, HEAD, POST, PUT, PATCH, DELETE or OPTIONS", r.Method)
 	}
-	ctx, cancel := context.WithTimeout(ctx, e.timeout)
+	ctx, cancel := detached(ctx, e.timeout)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, r.Method, r.URL, bytes.NewReader(r.Body))
 	if err != nil {
@@ -123,6 +123,18 @@ func (e *Egress) Do(ctx context.Context, r *HTTPRequest) (*HTTPResponse, error) 
 		return nil, fmt.Errorf("egress: %s %s: reply is larger than %d bytes", r.Method, r.URL, e.maxReply)
 	}
 	return &HTTPResponse{Status: resp.StatusCode, Header: resp.Header, Body: body}, nil
+}
+
+// detached returns a context that ends with another one, or after a time, and
+// does not hold on to it: a transport may keep what it is given for as long as
+// it makes a connection, and the context of a call is used again by then.
+func detached(parent context.Context, timeout time.Duration) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+	stop := context.AfterFunc(parent, cancel)
+	return ctx, func() {
+		stop()
+		cancel()
+	}
 }
 
 func (e *Egress) checkRedirect(req *http.Request, via []*http.Request) error {

@@ -19,6 +19,9 @@ func httpRequest(s *State, stack []uint64) {
 	}
 	text, body := s.load("http_request", stack[0]), s.load("http_request", stack[1])
 	s.response = HTTPResponse{}
+	if len(text) > egressMaxHeader {
+		panic(fmt.Errorf("extism: http_request: url and headers of %d bytes: at most %d are sent", len(text), egressMaxHeader))
+	}
 	if err := json.Unmarshal(text, &head); err != nil {
 		panic(fmt.Errorf("extism: http_request: want a JSON object of url, method and headers: %w", err))
 	}

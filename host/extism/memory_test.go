@@ -2,8 +2,11 @@ package extism
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"math/rand/v2"
 	"net/http"
+	"slices"
 	"testing"
 
 	"github.com/edgeset/edgeset/abi"
@@ -117,12 +120,27 @@ func (nothing) HTTP(*HTTPRequest) (*HTTPResponse, error) {
 	return &HTTPResponse{Status: 200, Header: http.Header{"A": {"b"}}, Body: []byte("body")}, nil
 }
 
+func TestWhatMayTakeLongLooksAtTheClock(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for _, f := range slices.Concat(envBlocks, user) {
+		func() {
+			defer func() {
+				if err, _ := recover().(error); !errors.Is(err, context.Canceled) {
+					t.Errorf("%s: %v", f.name, err)
+				}
+			}()
+			f.watched()(ctx, make([]uint64, 2))
+		}()
+	}
+}
+
 // FuzzFunctions calls the functions with any arguments in any order. They may
 // refuse with an error, and with nothing else.
 func FuzzFunctions(f *testing.F) {
 	f.Add([]byte{0, 8, 6, 1, 24, 16}, uint64(16), uint64(100))
 	f.Add([]byte{14, 15, 9, 16, 20, 21, 22, 23, 30, 31, 32}, uint64(1<<63), ^uint64(0))
-	all := append(append([]function(nil), env...), user...)
+	all := slices.Concat(envWords, envBlocks, user)
 	f.Fuzz(func(t *testing.T, calls []byte, a, b uint64) {
 		var s State
 		s.Limit = 1 << 16

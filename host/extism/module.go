@@ -37,19 +37,21 @@ type module struct{}
 
 // Instantiate implements engine.Module.
 func (module) Instantiate(ctx context.Context, rt wazero.Runtime) error {
-	for _, m := range []struct {
-		name  string
-		funcs []function
-	}{{envModule, env}, {userModule, user}} {
-		b := rt.NewHostModuleBuilder(m.name)
-		for _, f := range m.funcs {
-			b.NewFunctionBuilder().WithGoFunction(f.adapt(), f.params, f.results).Export(f.name)
-		}
-		if _, err := b.Instantiate(ctx); err != nil {
-			return err
-		}
+	e, u := rt.NewHostModuleBuilder(envModule), rt.NewHostModuleBuilder(userModule)
+	for _, f := range envWords {
+		f.export(e, f.adapt())
 	}
-	return nil
+	for _, f := range envBlocks {
+		f.export(e, f.watched())
+	}
+	for _, f := range user {
+		f.export(u, f.watched())
+	}
+	if _, err := e.Instantiate(ctx); err != nil {
+		return err
+	}
+	_, err := u.Instantiate(ctx)
+	return err
 }
 
 // A function is one import. It finds its parameters on the stack, and leaves
@@ -61,8 +63,24 @@ type function struct {
 	call    func(s *State, stack []uint64)
 }
 
+func (f function) export(b wazero.HostModuleBuilder, fn api.GoFunc) {
+	b.NewFunctionBuilder().WithGoFunction(fn, f.params, f.results).Export(f.name)
+}
+
 func (f function) adapt() api.GoFunc {
 	return func(ctx context.Context, stack []uint64) { f.call(current(ctx), stack) }
+}
+
+// watched is adapt for a function that may take long for one call: it ends a
+// guest that is through with its time. A guest's own work is measured, but what
+// the host does for it is not.
+func (f function) watched() api.GoFunc {
+	return func(ctx context.Context, stack []uint64) {
+		if ctx.Err() != nil {
+			panic(fmt.Errorf("extism: %s: the call is over: %w", f.name, context.Cause(ctx)))
+		}
+		f.call(current(ctx), stack)
+	}
 }
 
 var errNoState = errors.New("extism: a function of extism:host/env was called outside of a call that has a State")
@@ -84,10 +102,10 @@ const (
 
 func types(t ...api.ValueType) []api.ValueType { return t }
 
-// env is extism:host/env. Offsets and lengths are i64.
-var env = []function{
-	// Memory.
-	{"alloc", types(i64), types(i64), func(s *State, st []uint64) { st[0] = s.mem.alloc(st[0]) }},
+// The functions of extism:host/env. Offsets and lengths are i64.
+
+// envWords take no longer than an instruction or two.
+var envWords = []function{
 	{"free", types(i64), nil, func(s *State, st []uint64) { s.mem.release(st[0]) }},
 	{"length", types(i64), types(i64), func(s *State, st []uint64) { st[0] = s.mem.length(st[0]) }},
 	{"length_unsafe", types(i64), types(i64), func(s *State, st []uint64) { st[0] = s.mem.length(st[0]) }},
@@ -96,28 +114,31 @@ var env = []function{
 	{"store_u8", types(i64, i32), nil, func(s *State, st []uint64) { s.mem.store8(st[0], byte(st[1])) }},
 	{"store_u64", types(i64, i64), nil, func(s *State, st []uint64) { s.mem.store64(st[0], st[1]) }},
 	{"memory_bytes", nil, types(i64), func(s *State, st []uint64) { st[0] = uint64(len(s.mem.buf)) }},
-	{"reset", nil, nil, func(s *State, _ []uint64) { s.forget() }},
 
-	// Input and output.
 	{"input_length", nil, types(i64), func(s *State, st []uint64) { st[0] = uint64(len(s.input)) }},
-	{"input_offset", nil, types(i64), inputOffset},
 	{"input_load_u8", types(i64), types(i32), inputLoad8},
 	{"input_load_u64", types(i64), types(i64), func(s *State, st []uint64) { st[0] = load64(s.input, st[0]) }},
-	{"input_set", types(i64, i64), nil, inputSet},
 	{"output_set", types(i64, i64), nil, outputSet},
 	{"output_offset", nil, types(i64), func(s *State, st []uint64) { st[0] = s.output }},
 	{"output_length", nil, types(i64), func(s *State, st []uint64) { st[0] = s.outputLen }},
 	{"error_set", types(i64), nil, errorSet},
 	{"error_get", nil, types(i64), func(s *State, st []uint64) { st[0] = s.err }},
 
-	// The world outside.
+	{"http_status_code", nil, types(i32), func(s *State, st []uint64) { st[0] = uint64(uint32(s.response.Status)) }},
+	{"get_log_level", nil, types(i32), func(_ *State, st []uint64) { st[0] = levelDebug }},
+}
+
+// envBlocks move blocks, or reach for the world outside.
+var envBlocks = []function{
+	{"alloc", types(i64), types(i64), func(s *State, st []uint64) { st[0] = s.mem.alloc(st[0]) }},
+	{"reset", nil, nil, func(s *State, _ []uint64) { s.forget() }},
+	{"input_offset", nil, types(i64), inputOffset},
+	{"input_set", types(i64, i64), nil, inputSet},
 	{"config_get", types(i64), types(i64), configGet},
 	{"var_get", types(i64), types(i64), varGet},
 	{"var_set", types(i64, i64), nil, varSet},
 	{"http_request", types(i64, i64), types(i64), httpRequest},
-	{"http_status_code", nil, types(i32), func(s *State, st []uint64) { st[0] = uint64(uint32(s.response.Status)) }},
 	{"http_headers", nil, types(i64), httpHeaders},
-	{"get_log_level", nil, types(i32), func(_ *State, st []uint64) { st[0] = levelDebug }},
 	{"log_trace", types(i64), nil, logAt(abi.LogDebug)},
 	{"log_debug", types(i64), nil, logAt(abi.LogDebug)},
 	{"log_info", types(i64), nil, logAt(abi.LogInfo)},
@@ -171,7 +192,7 @@ func errorSet(s *State, stack []uint64) {
 }
 
 func configGet(s *State, stack []uint64) {
-	value, found := s.ask("config_get").Config(string(s.load("config_get", stack[0])))
+	value, found := s.ask("config_get").Config(s.text("config_get", stack[0]))
 	stack[0] = 0
 	if found {
 		stack[0] = s.store("config_get", []byte(value))
@@ -179,7 +200,7 @@ func configGet(s *State, stack []uint64) {
 }
 
 func varGet(s *State, stack []uint64) {
-	value, err := s.ask("var_get").VarGet(string(s.load("var_get", stack[0])))
+	value, err := s.ask("var_get").VarGet(s.text("var_get", stack[0]))
 	if err != nil {
 		panic(fmt.Errorf("extism: var_get: %w", err))
 	}
@@ -190,7 +211,7 @@ func varGet(s *State, stack []uint64) {
 }
 
 func varSet(s *State, stack []uint64) {
-	name := string(s.load("var_set", stack[0]))
+	name := s.text("var_set", stack[0])
 	var value []byte
 	if stack[1] != 0 {
 		value = s.load("var_set", stack[1])
@@ -205,9 +226,23 @@ func varSet(s *State, stack []uint64) {
 
 func logAt(level abi.LogLevel) func(*State, []uint64) {
 	return func(s *State, stack []uint64) {
-		s.ask("log").Log(level, string(s.load("log", stack[0])))
+		line := s.load("log", stack[0])
+		s.ask("log").Log(level, string(line[:min(len(line), maxText)]))
 		s.mem.release(stack[0])
 	}
+}
+
+// maxText bounds names and lines of the log, which are copied: far more than any
+// are long.
+const maxText = 64 << 10
+
+// text returns a name that a guest passed as an argument.
+func (s *State) text(function string, offset uint64) string {
+	b := s.load(function, offset)
+	if len(b) > maxText {
+		panic(fmt.Errorf("extism: %s: a name of %d bytes: at most %d are taken", function, len(b), maxText))
+	}
+	return string(b)
 }
 
 // load returns the block that a guest passed as an argument. Offset 0 is what

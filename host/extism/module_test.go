@@ -74,7 +74,7 @@ func newCall() *call { return &call{vars: map[string][]byte{}, kv: map[string][]
 func (c *call) run(t *testing.T, v *engine.Version, export, input string) (code int32, output string, err error) {
 	t.Helper()
 	c.state.Reset(c, []byte(input))
-	code, err = v.Invoke(t.Context(), c, export)
+	code, _, err = v.Invoke(t.Context(), c, export)
 	return code, string(c.state.Output()), err
 }
 
@@ -168,16 +168,22 @@ func TestErrorsOfTheHostEndTheCall(t *testing.T) {
 	if _, _, err := c.run(t, v, "fetch", "https://example.com/"); !errors.Is(err, abi.ErrDenied) {
 		t.Errorf("fetch: %v, want it to say denied", err)
 	}
+	if _, _, err := c.run(t, v, "fetch", "https://example.com/?"+strings.Repeat("x", 64<<10)); err == nil || !strings.Contains(err.Error(), "at most 65536 are sent") {
+		t.Errorf("fetch of a long URL: %v", err)
+	}
+	if _, _, err := c.run(t, v, "config", strings.Repeat("x", 1<<20)); err == nil || !strings.Contains(err.Error(), "a name of 1048576 bytes") {
+		t.Errorf("a long name: %v", err)
+	}
 	c.kvErr = abi.ErrDenied
 	if _, _, err := c.run(t, v, "store", "x"); !errors.Is(err, abi.ErrDenied) {
 		t.Errorf("store: %v, want it to say denied", err)
 	}
-	if _, err := v.Invoke(t.Context(), nil, "echo"); err == nil || !strings.Contains(err.Error(), "outside of a call") {
+	if _, _, err := v.Invoke(t.Context(), nil, "echo"); err == nil || !strings.Contains(err.Error(), "outside of a call") {
 		t.Errorf("without a state: %v", err)
 	}
 	c = newCall()
 	c.state.Reset(nil, []byte("color"))
-	if _, err := v.Invoke(t.Context(), c, "config"); err == nil || !strings.Contains(err.Error(), "not to be had here") {
+	if _, _, err := v.Invoke(t.Context(), c, "config"); err == nil || !strings.Contains(err.Error(), "not to be had here") {
 		t.Errorf("without an Env: %v", err)
 	}
 }

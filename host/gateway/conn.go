@@ -6,12 +6,13 @@ import (
 	"net"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/valyala/fasthttp"
 )
 
-// Two things about connections are ours to do, as fasthttp does not.
+// Three things about connections are ours to do, as fasthttp does not.
 //
 // A client whose request was refused halfway is still sending. Closing the
 // connection on it resets it, and the reset may overtake the answer: the client
@@ -22,6 +23,9 @@ import (
 // A connection on which nothing was ever sent counts as one with a request on
 // its way, until the time to read one is over. Clients open such connections in
 // advance, and a shutdown would wait for all of them: it closes them instead.
+//
+// A client that goes away while its request runs is noticed by looking whether
+// the connection has come to its end.
 const (
 	lingerTime  = 2 * time.Second
 	lingerBytes = 64 << 20
@@ -30,13 +34,8 @@ const (
 
 // Conns keeps what is known of the connections of a server.
 type Conns struct {
-	lingering sync.Map // addresses of clients
-	fresh     sync.Map // *conn: nothing was read from them
+	fresh sync.Map // *conn: nothing was read from them
 }
-
-// linger has the connection of a client closed slowly. The connection itself is
-// out of reach where it is known: fasthttp may have wrapped it.
-func (c *Conns) linger(remote net.Addr) { c.lingering.Store(remote.String(), nil) }
 
 // Shutdown shuts a server down whose listeners are these: it waits for the
 // requests on their way until ctx ends, and closes what nothing comes on.
@@ -83,16 +82,52 @@ func (l listener) Accept() (net.Conn, error) {
 		return nil, err
 	}
 	c := &conn{Conn: accepted, conns: l.conns, since: time.Now()}
+	c.local = localAddr{accepted.LocalAddr(), c}
 	l.conns.fresh.Store(c, nil)
 	return c, nil
 }
 
 type conn struct {
 	net.Conn
-	conns  *Conns
-	since  time.Time
-	used   bool        // something was read; belongs to the reader
-	unused atomic.Bool // it was closed before that
+	conns   *Conns
+	local   localAddr
+	since   time.Time
+	used    bool        // something was read; belongs to the reader
+	unused  atomic.Bool // it was closed before that
+	lingers atomic.Bool // it is closed slowly
+}
+
+// A localAddr leads from what a request knows of its connection back to the
+// conn. fasthttp and TLS wrap connections, and all pass this address on.
+type localAddr struct {
+	net.Addr
+	conn *conn
+}
+
+// LocalAddr is part of net.Conn.
+func (c *conn) LocalAddr() net.Addr { return &c.local }
+
+// peerOf returns the connection of a local address, nil if it is not one of ours.
+func peerOf(local net.Addr) *conn {
+	if a, ok := local.(*localAddr); ok {
+		return a.conn
+	}
+	return nil
+}
+
+// gone tells whether the client has closed its side of the connection or broken
+// it off. It may be called at any time.
+func (c *conn) gone() bool {
+	bottom := c.Conn
+	if wrapped, ok := bottom.(interface{ NetConn() net.Conn }); ok { // TLS
+		bottom = wrapped.NetConn()
+	}
+	socket, ok := bottom.(syscall.Conn)
+	if !ok {
+		return false
+	}
+	raw, err := socket.SyscallConn()
+	return err == nil && hungUp(raw)
 }
 
 // Read is part of net.Conn.
@@ -111,7 +146,7 @@ func (c *conn) Read(b []byte) (int, error) {
 // Close is part of net.Conn.
 func (c *conn) Close() error {
 	c.conns.fresh.Delete(c)
-	if _, lingers := c.conns.lingering.LoadAndDelete(c.RemoteAddr().String()); lingers {
+	if c.lingers.Swap(false) {
 		half, ok := c.Conn.(interface{ CloseWrite() error })
 		if ok && half.CloseWrite() == nil && c.SetReadDeadline(time.Now().Add(lingerTime)) == nil {
 			_, _ = io.CopyN(io.Discard, c.Conn, lingerBytes) // ends in one way or another

@@ -14,6 +14,7 @@ import (
 	"github.com/edgeset/edgeset/host/edge"
 	"github.com/edgeset/edgeset/store"
 	"github.com/hashicorp/golang-lru/v2/simplelru"
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/valyala/fasthttp"
 )
 
@@ -30,10 +31,12 @@ type authenticator struct {
 	plugin  *deploy.Plugin
 	sources []abi.CredentialSource
 	cache   answers
+	fuel    prometheus.Counter
 }
 
 func newAuthenticator(g *Gateway, d *deploy.Deployment, p *deploy.Plugin) *authenticator {
-	a := &authenticator{gateway: g, space: d.Spec.Name, plugin: p, sources: p.Desc.Credentials}
+	a := &authenticator{gateway: g, space: d.Spec.Name, plugin: p, sources: p.Desc.Credentials,
+		fuel: g.metrics.fuel.WithLabelValues(d.Spec.Name, p.Spec.Name, "credential check")}
 	a.cache.init()
 	return a
 }
@@ -163,13 +166,23 @@ func (a *authenticator) ask(x *exchange, id digest, cred abi.Credential) (caller
 	var w abi.Writer
 	(&abi.Request{Kind: abi.CallAuthenticate, Credential: cred, Time: x.at.UnixMicro(), ID: string(x.id)}).Append(&w)
 
+	// If it is for the same plugin, the request's own instance does: whoever waits
+	// for a second one may wait for ever, since everybody may have one already.
+	lease := x.leased
+	if a.plugin != x.route.plugin {
+		if lease, err = a.plugin.Runner.Lease(&x.life, true); err != nil {
+			return abi.Caller{}, err
+		}
+		defer lease.Release()
+	}
 	var call edge.Call
-	call.Start(a.gateway.ctx, a.plugin.Edge, string(x.id))
+	call.Start(&x.life, a.plugin.Edge, string(x.id))
 	call.TrackReads = true
 	seen := a.cache.generation()
-	err = a.gateway.store.View(a.gateway.ctx, a.space, func(txn store.Txn) error {
+	err = a.gateway.store.View(&x.life, a.space, func(txn store.Txn) error {
 		call.Begin(txn)
-		frame, err := a.plugin.Runner.Call(a.gateway.ctx, &call, w.Value(), nil)
+		frame, fuel, err := lease.Call(&x.life, &call, w.Value(), nil)
+		x.spend(fuel, a.fuel)
 		if call.Failure() != nil {
 			return call.Failure()
 		}

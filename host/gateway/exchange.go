@@ -16,7 +16,9 @@ import (
 
 	"github.com/edgeset/edgeset/abi"
 	"github.com/edgeset/edgeset/host/edge"
+	"github.com/edgeset/edgeset/host/engine"
 	"github.com/edgeset/edgeset/store"
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/valyala/fasthttp"
 )
 
@@ -33,6 +35,9 @@ type exchange struct {
 	remote  []byte
 	id      []byte
 	retries int
+	fuel    uint64 // spent so far
+	life    lifetime
+	leased  engine.Lease // of the plugin that is to answer; nil: none
 
 	params  [maxParams][]byte
 	pairs   abi.Writer // query, then headers, then body: one after the other
@@ -65,8 +70,9 @@ const maxKept = 256 << 10
 
 func (g *Gateway) begin(ctx *fasthttp.RequestCtx) *exchange {
 	x := g.pool.Get().(*exchange)
-	x.ctx, x.path, x.site, x.route, x.retries = ctx, ctx.Path(), nil, nil, 0
+	x.ctx, x.path, x.site, x.route, x.retries, x.fuel = ctx, ctx.Path(), nil, nil, 0, 0
 	x.start = time.Now()
+	x.life.begin(g.ctx, x.start, ctx.LocalAddr())
 	x.at = x.start
 	if g.config.Now != nil {
 		x.at = g.config.Now()
@@ -80,6 +86,7 @@ func (g *Gateway) end(x *exchange) {
 	x.ctx, x.path, x.site, x.route = nil, nil, nil, nil
 	clear(x.params[:])
 	x.call.End()
+	x.life.end()
 	x.answer = abi.Reply{}
 	for _, b := range []*[]byte{&x.body, &x.frame, &x.reply, &x.out} {
 		if cap(*b) > maxKept {
@@ -114,6 +121,7 @@ func (g *Gateway) guard(x *exchange, answer func()) {
 		x.ctx.Response.Reset()
 		x.ctx.Response.Header.SetBytesV("X-Request-Id", x.id)
 		x.out = nil
+		x.life.end()
 		x.refuse(noFamily, &abi.Error{Status: 500, Code: abi.HostInternal, Message: internalMessage})
 		g.finish(x) // and not into the pool: nobody knows what state it is in
 	}()
@@ -157,6 +165,16 @@ func (x *exchange) wrongMethod(n *node) {
 
 // answerRoute checks who calls and runs the route.
 func (x *exchange) answerRoute(params int) {
+	x.life.deadline = x.start.Add(x.route.deadline)
+	if wait := x.site.quota.wait(x.start); wait > 0 {
+		x.fail(&quotaError{x.site.deployment.Spec.Name, wait})
+		return
+	}
+	if err := x.lease(false); err != nil {
+		x.fail(err)
+		return
+	}
+	defer x.release()
 	var caller abi.Caller
 	if len(x.route.Auth) > 0 {
 		var err error
@@ -245,16 +263,16 @@ var errRefused = errors.New("gateway: the plugin refused")
 
 // commit runs the plugin in a transaction until it is committed.
 func (x *exchange) commit() error {
-	g, r := x.gateway, x.route
+	r := x.route
 	space := x.site.deployment.Spec.Name
-	x.call.Start(g.ctx, r.plugin.Edge, unsafeString(x.id))
+	x.call.Start(&x.life, r.plugin.Edge, unsafeString(x.id))
 	x.call.TrackWrites = r.plugin.Authenticates()
 	for run := 1; ; run++ {
 		var err error
 		if r.Write {
 			err = x.update(space, run)
 		} else {
-			err = g.store.View(g.ctx, space, x.run)
+			err = x.view(space)
 		}
 		if len(x.call.Writes) > 0 && (err == nil || errors.Is(err, store.ErrCommitUnknown)) {
 			x.forget()
@@ -266,7 +284,9 @@ func (x *exchange) commit() error {
 			return nil
 		case errors.Is(err, store.ErrConflict) && run < maxRuns:
 			x.retries++
-			backOff(run)
+			if err := x.backOff(run); err != nil {
+				return err
+			}
 		default:
 			return err
 		}
@@ -285,26 +305,44 @@ func (x *exchange) forget() {
 	}
 }
 
+// view makes one run that only reads.
+func (x *exchange) view(space string) error {
+	if err := x.lease(true); err != nil {
+		return err
+	}
+	return x.gateway.store.View(&x.life, space, x.run)
+}
+
 // update makes one run that may write, in its turn.
 func (x *exchange) update(space string, run int) error {
-	turn := x.site.turns.of(x.path)
+	share := int64(beside)
 	if run > patience {
-		turn.Lock()
-		defer turn.Unlock()
-	} else {
-		turn.RLock()
-		defer turn.RUnlock()
+		share = alone
 	}
-	return x.gateway.store.Update(x.gateway.ctx, space, x.run)
+	turn, err := x.turn(share)
+	if err != nil {
+		return err
+	}
+	defer turn.done()
+	if err := x.lease(true); err != nil {
+		return err
+	}
+	return x.gateway.store.Update(&x.life, space, x.run)
 }
 
 // backOff lets a request that keeps meeting others wait for a moment: not at
 // all at first, since the other one is through by then, and then it has its
 // path to itself.
-func backOff(run int) {
-	if run > patience {
-		limit := min(time.Millisecond<<(run-patience-1), 50*time.Millisecond)
-		time.Sleep(rand.N(limit) + limit/2)
+func (x *exchange) backOff(run int) error {
+	if run <= patience {
+		return nil
+	}
+	limit := min(time.Millisecond<<(run-patience-1), 50*time.Millisecond)
+	select {
+	case <-time.After(rand.N(limit) + limit/2):
+		return nil
+	case <-x.life.Done():
+		return x.life.Err()
 	}
 }
 
@@ -315,7 +353,10 @@ func (x *exchange) transact(txn store.Txn) error {
 	if x.route.function != "" {
 		x.reply, err = x.invokeExtism()
 	} else {
-		x.reply, err = x.route.plugin.Runner.Call(x.gateway.ctx, &x.call, x.frame, x.reply[:0])
+		var fuel uint64
+		x.reply, fuel, err = x.leased.Call(&x.life, &x.call, x.frame, x.reply[:0])
+		x.release() // the commit may take longer than the call
+		x.spend(fuel, x.route.metrics.fuel)
 	}
 	// A plugin may have overlooked, or may hide, that the store failed.
 	if failure := x.call.Failure(); failure != nil {
@@ -334,6 +375,12 @@ func (x *exchange) transact(txn store.Txn) error {
 		return errRefused
 	}
 	return nil
+}
+
+// spend counts fuel that a plugin has spent on the request.
+func (x *exchange) spend(fuel uint64, counter prometheus.Counter) {
+	x.fuel += fuel
+	counter.Add(float64(fuel))
 }
 
 // maxHeaders bounds the headers of an answer, in bytes of its frame: proxies and

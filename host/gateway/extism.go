@@ -92,7 +92,9 @@ func (x *exchange) invokeExtism() ([]byte, error) {
 	state := x.call.Extism()
 	state.Reset(&x.call, input)
 	plugin := x.route.plugin
-	code, err := plugin.Runner.Invoke(x.gateway.ctx, &x.call, x.route.function)
+	code, fuel, err := x.leased.Invoke(&x.life, &x.call, x.route.function)
+	x.release()
+	x.spend(fuel, x.route.metrics.fuel)
 	if err != nil {
 		return nil, err
 	}

@@ -1,14 +1,12 @@
 package gateway
 
 import (
-	"errors"
 	"io"
 	"log/slog"
 	"strconv"
 	"time"
 
 	"github.com/edgeset/edgeset/host/engine"
-	"github.com/edgeset/edgeset/store"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/common/expfmt"
@@ -22,6 +20,10 @@ type metrics struct {
 	traps     *prometheus.CounterVec
 	busy      *prometheus.CounterVec
 	retries   *prometheus.CounterVec
+	timeouts  *prometheus.CounterVec
+	gone      *prometheus.CounterVec
+	quota     *prometheus.CounterVec
+	fuel      *prometheus.CounterVec
 	latency   *prometheus.HistogramVec
 }
 
@@ -32,6 +34,10 @@ type routeMetrics struct {
 	traps    prometheus.Counter
 	busy     prometheus.Counter
 	retries  prometheus.Counter
+	timeouts prometheus.Counter
+	gone     prometheus.Counter
+	quota    prometheus.Counter
+	fuel     prometheus.Counter
 	latency  prometheus.Observer
 }
 
@@ -49,12 +55,16 @@ func newMetrics(g *Gateway) *metrics {
 		traps:    counter("edgeset_traps_total", "Requests that ended with a trap of the plugin.", labels...),
 		busy:     counter("edgeset_busy_total", "Requests refused because all instances were busy or the data in dispute.", labels...),
 		retries:  counter("edgeset_transaction_retries_total", "Runs repeated after a conflict.", labels...),
+		timeouts: counter("edgeset_timeouts_total", "Requests that were not done by their deadline.", labels...),
+		gone:     counter("edgeset_disconnects_total", "Requests given up because the client had gone.", labels...),
+		quota:    counter("edgeset_quota_refusals_total", "Requests refused because the deployment had used up its fuel.", labels...),
+		fuel:     counter("edgeset_fuel_total", "Fuel spent by plugins: about one WebAssembly instruction a unit.", labels...),
 		latency: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "edgeset_request_duration_seconds", Help: "Time from the request's head to its response.",
 			Buckets: []float64{0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10},
 		}, labels),
 	}
-	m.registry.MustRegister(m.unmatched, m.requests, m.traps, m.busy, m.retries, m.latency, pools{g},
+	m.registry.MustRegister(m.unmatched, m.requests, m.traps, m.busy, m.retries, m.timeouts, m.gone, m.quota, m.fuel, m.latency, pools{g},
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -62,25 +72,19 @@ func newMetrics(g *Gateway) *metrics {
 func (m *metrics) route(deployment, plugin, method, pattern string) *routeMetrics {
 	labels := []string{deployment, plugin, method + " " + pattern}
 	r := &routeMetrics{
-		traps:   m.traps.WithLabelValues(labels...),
-		busy:    m.busy.WithLabelValues(labels...),
-		retries: m.retries.WithLabelValues(labels...),
-		latency: m.latency.WithLabelValues(labels...),
+		traps:    m.traps.WithLabelValues(labels...),
+		busy:     m.busy.WithLabelValues(labels...),
+		retries:  m.retries.WithLabelValues(labels...),
+		timeouts: m.timeouts.WithLabelValues(labels...),
+		gone:     m.gone.WithLabelValues(labels...),
+		quota:    m.quota.WithLabelValues(labels...),
+		fuel:     m.fuel.WithLabelValues(labels...),
+		latency:  m.latency.WithLabelValues(labels...),
 	}
 	for digit := 2; digit < len(r.requests); digit++ {
 		r.requests[digit] = m.requests.WithLabelValues(append(labels, strconv.Itoa(digit)+"xx")...)
 	}
 	return r
-}
-
-func (r *routeMetrics) failed(err error) {
-	var trap *engine.TrapError
-	switch {
-	case errors.As(err, &trap):
-		r.traps.Inc()
-	case errors.Is(err, engine.ErrBusy), errors.Is(err, store.ErrConflict):
-		r.busy.Inc()
-	}
 }
 
 // WritePrometheus writes the counters, and the state of the pools.
@@ -120,8 +124,14 @@ var poolMetrics = []struct {
 		func(s engine.Stats) float64 { return float64(s.Evictions) }},
 }
 
-func poolDesc(name, help string) *prometheus.Desc {
-	return prometheus.NewDesc(name, help, []string{"deployment", "plugin"}, nil)
+var (
+	refusedDesc = poolDesc("edgeset_callers_refused_total",
+		"Requests that got no instance: too many waited (full), the wait would have been too long (slow), or it was (late).", "reason")
+	waitDesc = poolDesc("edgeset_callers_wait_seconds", "How long requests waited for an instance that did not get one at once.")
+)
+
+func poolDesc(name, help string, more ...string) *prometheus.Desc {
+	return prometheus.NewDesc(name, help, append([]string{"deployment", "plugin"}, more...), nil)
 }
 
 // Describe implements prometheus.Collector.
@@ -129,6 +139,8 @@ func (pools) Describe(ch chan<- *prometheus.Desc) {
 	for _, m := range poolMetrics {
 		ch <- m.desc
 	}
+	ch <- refusedDesc
+	ch <- waitDesc
 }
 
 // Collect implements prometheus.Collector.
@@ -143,13 +155,21 @@ func (p pools) Collect(ch chan<- prometheus.Metric) {
 			for _, m := range poolMetrics {
 				ch <- prometheus.MustNewConstMetric(m.desc, m.kind, m.value(stats), s.deployment.Spec.Name, plugin.Spec.Name)
 			}
+			for reason, n := range map[string]uint64{"full": stats.RefusedFull, "slow": stats.RefusedSlow, "late": stats.RefusedLate} {
+				ch <- prometheus.MustNewConstMetric(refusedDesc, prometheus.CounterValue, float64(n), s.deployment.Spec.Name, plugin.Spec.Name, reason)
+			}
+			ch <- prometheus.MustNewConstSummary(waitDesc, stats.Waits, stats.Waited.Seconds(), nil, s.deployment.Spec.Name, plugin.Spec.Name)
 		}
 	}
 }
 
 // finish counts a request that is answered, and logs it.
 func (g *Gateway) finish(x *exchange) {
-	took := time.Since(x.start)
+	now := time.Now()
+	took := now.Sub(x.start)
+	if x.site != nil {
+		x.site.quota.spend(x.fuel, now)
+	}
 	status := x.ctx.Response.StatusCode()
 	if x.route == nil {
 		g.metrics.unmatched.Inc()
@@ -189,5 +209,6 @@ func (x *exchange) attrs(status int, took time.Duration) []slog.Attr {
 		slog.String("plugin", plugin),
 		slog.String("route", pattern),
 		slog.Int("retries", x.retries),
+		slog.Uint64("fuel", x.fuel),
 	}
 }

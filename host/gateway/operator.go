@@ -37,5 +37,6 @@ func (x *exchange) operate(deployment, plugin, path string) {
 		x.wrongMethod(n)
 		return
 	}
+	x.life.deadline = x.start.Add(x.route.deadline)
 	x.runRoute(count, abi.Caller{Proof: operatorKind})
 }

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -156,16 +157,35 @@ func (x *exchange) fail(err error) {
 		return
 	}
 	e := &abi.Error{Status: 500, Code: f.Code(abi.HostInternal), Message: internalMessage}
-	level := slog.LevelError
+	level, often := slog.LevelError, false
+	ended, m := x.ended(err), x.route.metrics
 	var busy *engine.BusyError
+	var quota *quotaError
+	var trap *engine.TrapError
 	switch {
+	case errors.Is(ended, errGone):
+		m.gone.Inc()
+		err = fmt.Errorf("the client went away: %w", err)
+		level, e = slog.LevelInfo, nil
+	case errors.Is(ended, context.DeadlineExceeded):
+		m.timeouts.Inc()
+		err = fmt.Errorf("its deadline of %v has passed: %w", x.route.deadline, err)
+		level = slog.LevelWarn
+		e = &abi.Error{Status: 504, Code: f.Code(abi.HostTimeout), Message: "The request took too long and was given up; nothing of it was kept."}
+	case errors.As(err, &quota):
+		m.quota.Inc()
+		x.retryAfter(quota.wait)
+		level = slog.LevelDebug // a metric counts them, and there may be thousands a second
+		e = &abi.Error{Status: 503, Code: f.Code(abi.HostBusy), Message: "This service has used up its share of the server; try again later."}
 	case errors.As(err, &busy):
+		m.busy.Inc()
 		x.retryAfter(busy.RetryAfter)
-		level = slog.LevelWarn
+		level, often = slog.LevelWarn, true
 		e = &abi.Error{Status: 503, Code: f.Code(abi.HostBusy), Message: "The server is busy; try again later."}
-	case errors.Is(err, store.ErrConflict):
+	case errors.Is(err, store.ErrConflict), errors.Is(err, errNoTurn):
+		m.busy.Inc()
 		x.retryAfter(time.Second)
-		level = slog.LevelWarn
+		level, often = slog.LevelWarn, true
 		e = &abi.Error{Status: 503, Code: f.Code(abi.HostBusy), Message: "Too many requests change the same data; try again later."}
 	case x.gateway.ctx.Err() != nil, errors.Is(err, store.ErrClosed), errors.Is(err, engine.ErrClosed):
 		x.retryAfter(time.Second)
@@ -177,12 +197,38 @@ func (x *exchange) fail(err error) {
 		e = &abi.Error{Status: 413, Code: f.Code(abi.HostTooLarge), Message: "The request changes more than one transaction can hold."}
 	case errors.Is(err, engine.ErrFrame):
 		e = &abi.Error{Status: 413, Code: f.Code(abi.HostTooLarge), Message: "The request is larger than the plugin can take."}
+	case errors.As(err, &trap):
+		m.traps.Inc()
 	}
-	x.route.metrics.failed(err)
-	x.gateway.log.LogAttrs(x.gateway.ctx, level, "request failed",
-		slog.String("request", string(x.id)), slog.String("plugin", x.route.plugin.Spec.Name),
-		slog.String("route", x.route.Method+" "+x.route.Pattern), slog.Any("error", err))
+	if !often || x.route.refusals.pick(x.start) {
+		x.gateway.log.LogAttrs(x.gateway.ctx, level, "request failed",
+			slog.String("request", string(x.id)), slog.String("plugin", x.route.plugin.Spec.Name),
+			slog.String("route", x.route.Method+" "+x.route.Pattern), slog.Any("error", err))
+	}
+	if e == nil {
+		x.abandon()
+		return
+	}
 	x.refuse(f, e)
+}
+
+// ended returns why the request's lifetime has ended, if that is what err comes
+// of: a plugin may also have failed by itself, or a shorter time limit may have.
+func (x *exchange) ended(err error) error {
+	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
+		return x.life.Err()
+	}
+	return nil
+}
+
+// statusGone is what logs say of a request whose client went away, as they do in
+// nginx. Nobody is told.
+const statusGone = 499
+
+// abandon ends a request without an answer.
+func (x *exchange) abandon() {
+	_ = x.life.peer.Close() // fasthttp closes it once more
+	x.ctx.Response.SetStatusCode(statusGone)
 }
 
 func (x *exchange) retryAfter(d time.Duration) {
@@ -215,8 +261,8 @@ func (g *Gateway) broken(ctx *fasthttp.RequestCtx, err error) {
 	ctx.Response.Header.SetBytesV("X-Request-Id", x.id)
 	x.refuse(f, e)
 	ctx.SetConnectionClose()
-	if e.Status == 413 || e.Status == 431 {
-		g.conns.linger(ctx.RemoteAddr())
+	if peer := peerOf(ctx.LocalAddr()); peer != nil && (e.Status == 413 || e.Status == 431) {
+		peer.lingers.Store(true)
 	}
 	g.finish(x)
 }

@@ -20,6 +20,8 @@ import (
 	"github.com/edgeset/edgeset/host/engine"
 	"github.com/edgeset/edgeset/host/wasmtest"
 	"github.com/edgeset/edgeset/store/badgerstore"
+	"github.com/prometheus/common/expfmt"
+	"github.com/prometheus/common/model"
 	"github.com/valyala/fasthttp"
 )
 
@@ -82,8 +84,9 @@ func load(t testing.TB, spec deploy.Spec) *deploy.Deployment {
 	}
 	files := fstest.MapFS{}
 	for _, p := range spec.Plugins {
-		name := strings.TrimPrefix(p.Source, "embedded:")
-		files[name+".wasm"] = &fstest.MapFile{Data: wasmtest.Build(t, "host/gateway/testdata/"+name)}
+		if name, embedded := strings.CutPrefix(p.Source, "embedded:"); embedded {
+			files[name+".wasm"] = &fstest.MapFile{Data: wasmtest.Build(t, "host/gateway/testdata/"+name)}
+		}
 	}
 	l := deploy.Loader{Engine: shared.engine, Embedded: files, Log: slog.New(slog.DiscardHandler)}
 	d, err := l.Load(t.Context(), spec)
@@ -127,9 +130,6 @@ func openStore(t testing.TB) *badgerstore.Store {
 // start serves deployments until the test ends.
 func start(t testing.TB, c Config, specs ...deploy.Spec) *rig {
 	t.Helper()
-	r := &rig{t: t, store: openStore(t), log: &syncBuffer{}, served: make(chan error, 1)}
-	c.Store, c.Log = r.store, slog.New(slog.NewTextHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	r.gateway = New(c)
 	if specs == nil {
 		specs = []deploy.Spec{trial()}
 	}
@@ -137,6 +137,15 @@ func start(t testing.TB, c Config, specs ...deploy.Spec) *rig {
 	for _, s := range specs {
 		ds = append(ds, load(t, s))
 	}
+	return serve(t, c, ds...)
+}
+
+// serve is start for deployments that are loaded already.
+func serve(t testing.TB, c Config, ds ...*deploy.Deployment) *rig {
+	t.Helper()
+	r := &rig{t: t, store: openStore(t), log: &syncBuffer{}, served: make(chan error, 1)}
+	c.Store, c.Log = r.store, slog.New(slog.NewTextHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	r.gateway = New(c)
 	if err := r.gateway.Set(ds); err != nil {
 		t.Fatal(err)
 	}
@@ -269,4 +278,33 @@ func (r *rig) operate(method, plugin, path, body string, headers ...string) repl
 		h.Add(string(name), string(value))
 	}
 	return reply{r.t, ctx.Response.StatusCode(), h, string(ctx.Response.Body())}
+}
+
+// metric returns the sum of a metric over the series that have some labels, given
+// in pairs; of a histogram, how many were observed.
+func (r *rig) metric(name string, labels ...string) (sum float64) {
+	r.t.Helper()
+	var text strings.Builder
+	if err := r.gateway.WritePrometheus(&text); err != nil {
+		r.t.Fatal(err)
+	}
+	parser := expfmt.NewTextParser(model.LegacyValidation)
+	families, err := parser.TextToMetricFamilies(strings.NewReader(text.String()))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	for _, m := range families[name].GetMetric() {
+		have := map[string]string{}
+		for _, l := range m.GetLabel() {
+			have[l.GetName()] = l.GetValue()
+		}
+		match := true
+		for i := 0; i < len(labels); i += 2 {
+			match = match && have[labels[i]] == labels[i+1]
+		}
+		if match {
+			sum += m.GetCounter().GetValue() + m.GetGauge().GetValue() + float64(m.GetHistogram().GetSampleCount())
+		}
+	}
+	return sum
 }

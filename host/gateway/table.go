@@ -4,10 +4,10 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"hash/maphash"
 	"slices"
 	"sort"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/edgeset/edgeset/abi"
@@ -36,7 +36,8 @@ type site struct {
 	families      []*family        // longest prefix first
 	authenticator *authenticator
 	origins       []string
-	turns         turns
+	turns         *turns
+	quota         *quota
 }
 
 type family struct {
@@ -63,7 +64,9 @@ type route struct {
 	family   *family
 	function string // of an Extism plugin
 	operator bool   // served on the admin address alone
+	deadline time.Duration
 	metrics  *routeMetrics
+	refusals seldom // of those that are logged
 }
 
 // operatorKind is the kind of credential that only the admin API supplies.
@@ -97,7 +100,10 @@ func (g *Gateway) newTable(deployments []*deploy.Deployment) (*table, error) {
 }
 
 func (g *Gateway) newSite(d *deploy.Deployment) (*site, error) {
-	s := &site{turns: turns{seed: maphash.MakeSeed()}, deployment: d, origins: d.Spec.Origins, operators: map[string]*node{}}
+	s := &site{deployment: d, origins: d.Spec.Origins, operators: map[string]*node{}, turns: newTurns(), quota: newQuota(d.Spec.FuelPerSecond)}
+	if old := g.table.Load().byName(d.Spec.Name); old != nil {
+		s.quota.inherit(old.quota)
+	}
 	for _, p := range d.Plugins {
 		families := make([]*family, len(p.Desc.Families))
 		for i := range p.Desc.Families {
@@ -109,6 +115,7 @@ func (g *Gateway) newSite(d *deploy.Deployment) (*site, error) {
 				Route: &p.Desc.Routes[i], index: i, plugin: p,
 				family:   families[p.Desc.Routes[i].Family],
 				operator: slices.Contains(p.Desc.Routes[i].Auth, operatorKind),
+				deadline: p.Deadline(&p.Desc.Routes[i]),
 			}
 			if p.Functions != nil {
 				r.function = p.Functions[i]

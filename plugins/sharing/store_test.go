@@ -76,6 +76,9 @@ func (x *txn) Get(key []byte) ([]byte, bool, error) {
 }
 
 func (x *txn) GetMany(keys [][]byte) ([][]byte, error) {
+	if len(keys) > 1000 {
+		return nil, abi.ErrArgument
+	}
 	list := make([][]byte, len(keys))
 	for i, key := range keys {
 		list[i], _, _ = x.Get(key)

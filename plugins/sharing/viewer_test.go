@@ -145,6 +145,21 @@ func TestManyViewersHardlyMeet(t *testing.T) {
 	}
 }
 
+func TestAPollTellsOfMoreInvitesThanTheHostReadsAtATime(t *testing.T) {
+	d := newDesk(t)
+	const perTicket, tickets = 400, 3
+	for range tickets {
+		id := d.ticket()
+		for range perTicket {
+			d.invite(id)
+		}
+	}
+	r := d.ok(d.get("users/self/invites?since=0"))
+	if items, _ := r.Field("response.items").([]any); len(items) != perTicket*tickets {
+		t.Errorf("%d invites, want %d", len(items), perTicket*tickets)
+	}
+}
+
 func TestPollInvites(t *testing.T) {
 	d := newDesk(t)
 	r := d.ok(d.get("users/self/invites?since=0"))

@@ -108,4 +108,15 @@ func steals() int32 {
 	return 0
 }
 
+// persists asks as often as it takes until somebody looks at the clock, whatever
+// it is told.
+//
+//go:wasmexport persists
+func persists() int32 {
+	for range 16 {
+		kvGet(at(key), 3, at(room), 0)
+	}
+	return 0
+}
+
 func main() {}

@@ -92,6 +92,17 @@ func fails() int32 {
 	return 1
 }
 
+//go:wasmexport fetch
+func fetch() int32 {
+	var q request
+	if err := json.Unmarshal(pdk.Input(), &q); err != nil {
+		pdk.SetError(err)
+		return 1
+	}
+	res := pdk.NewHTTPRequest(pdk.MethodGet, q.Query["url"]).Send()
+	return answer(reply{Status: int(res.Status())})
+}
+
 //go:wasmexport nonsense
 func nonsense() int32 {
 	pdk.OutputString("not JSON")

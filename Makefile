@@ -13,7 +13,7 @@ export CGO_ENABLED ?= 0
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: run
 run: build ## build, then serve on 127.0.0.1:8080 (admin on 127.0.0.1:8081, state in ./data)
@@ -45,11 +45,26 @@ test: build lint compiler ## run everything that must pass
 	go test -timeout 20m ./...
 	CGO_ENABLED=1 go test -race -short -timeout 30m ./abi/... ./cmd/... ./host/... ./plugins/... ./store/...
 
+# One package at a time: two would measure each other.
+BENCH := go test -p 1 -run '^$$' -bench . -benchtime 300ms -timeout 60m ./host/... ./plugins/... ./store/... ./abi/...
+
 .PHONY: bench
-bench: build ## run the benchmarks, side by side with their peers; writes build/bench.json
+bench: build ## run the benchmarks, side by side with their peers (8 minutes); writes build/bench.json
 	@rm -f build/bench.json
-	EDGESET_BENCH_JSON=$(CURDIR)/build/bench.json go test -p 1 -run '^$$' -bench . -benchtime 300ms -timeout 60m ./host/... ./plugins/... ./store/... ./abi/...
-	@cat build/bench.json
+	EDGESET_BENCH_JSON=$(CURDIR)/build/bench.json $(BENCH)
+	@go run ./host/bench/table -command "make bench ($(BENCH))" build/bench.json
+
+# What the peers of bench-peers need of npm, at exact versions.
+PEERS := $(patsubst %,host/bench/peers/%/node_modules/.package-lock.json,workerd node)
+
+host/bench/peers/%/node_modules/.package-lock.json: host/bench/peers/%/package-lock.json
+	cd host/bench/peers/$* && npm ci --ignore-scripts --no-audit --no-fund
+	@touch $@
+
+.PHONY: bench-peers
+bench-peers: build $(PEERS) ## compare over HTTP with other hosts, workerd and Node.js (5 minutes); writes build/bench-peers.json
+	@rm -f build/bench-peers.json
+	go run ./host/bench/peers -json build/bench-peers.json
 
 .PHONY: soak
 soak: build ## share and view for a minute: 200 sharers, 1,000 viewers

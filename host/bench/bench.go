@@ -31,6 +31,10 @@ type Row struct {
 	// Ratio is how many times better ours is: above 1 is better, whatever the
 	// unit.
 	Ratio float64 `json:"ratio"`
+	// How far the middle half of the rounds of each side lies apart, in percent
+	// of the median. 0: there were no rounds, or they are not known.
+	SpreadOurs   float64 `json:"spread_ours,omitempty"`
+	SpreadTheirs float64 `json:"spread_theirs,omitempty"`
 }
 
 // Better says which way a unit goes.
@@ -73,9 +77,11 @@ func Compare(b *testing.B, name, peer, unit string, ours, theirs Side) Row {
 		}
 	}
 	b.StopTimer()
-	b.ReportMetric(spread(times[0]), "%spread-ours")
-	b.ReportMetric(spread(times[1]), "%spread-theirs")
-	return Report(b, name, peer, unit, median(times[0]), median(times[1]), Smaller)
+	row := RoundsRow(name, peer, unit, times[0], times[1], Smaller)
+	b.ReportMetric(row.SpreadOurs, "%spread-ours")
+	b.ReportMetric(row.SpreadTheirs, "%spread-theirs")
+	publish(b, row)
+	return row
 }
 
 // calibrate finds how many fit into a round.
@@ -93,37 +99,65 @@ func calibrate(side Side) int {
 // of the benchmark and into the file.
 func Report(b *testing.B, name, peer, unit string, ours, theirs float64, better Better) Row {
 	b.Helper()
+	row := NewRow(name, peer, unit, ours, theirs, better)
+	publish(b, row)
+	return row
+}
+
+func publish(b *testing.B, row Row) {
+	b.Helper()
+	b.ReportMetric(row.Ours, row.Unit+"-ours")
+	b.ReportMetric(row.Theirs, row.Unit+"-theirs")
+	b.ReportMetric(row.Ratio, "times-better")
+	b.ReportMetric(0, "ns/op") // of b.N, which is not what ran
+	if file := os.Getenv(EnvFile); file != "" {
+		if err := Put(file, row); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// RoundsRow makes the row of the figures of all rounds, an odd number of each
+// side.
+func RoundsRow(name, peer, unit string, ours, theirs []float64, better Better) Row {
+	row := NewRow(name, peer, unit, Median(ours), Median(theirs), better)
+	row.SpreadOurs, row.SpreadTheirs = round(Spread(ours)), round(Spread(theirs))
+	return row
+}
+
+// NewRow makes the row of two figures.
+func NewRow(name, peer, unit string, ours, theirs float64, better Better) Row {
 	row := Row{Name: name, Peer: peer, Ours: round(ours), Theirs: round(theirs), Unit: unit}
 	if better == Larger {
 		row.Ratio = round(ours / theirs)
 	} else {
 		row.Ratio = round(theirs / ours)
 	}
-	b.ReportMetric(row.Ours, unit+"-ours")
-	b.ReportMetric(row.Theirs, unit+"-theirs")
-	b.ReportMetric(row.Ratio, "times-better")
-	b.ReportMetric(0, "ns/op") // of b.N, which is not what ran
-	if file := os.Getenv(EnvFile); file != "" {
-		if err := put(file, row); err != nil {
-			b.Fatal(err)
-		}
-	}
 	return row
 }
 
-// put adds a row to the list in a file, in place of the one with its name and
-// peer, if there is one.
-func put(file string, row Row) error {
-	var rows []Row
+// Load reads the list in a file. A file that is not there has none.
+func Load(file string) ([]Row, error) {
 	text, err := os.ReadFile(file)
-	switch {
-	case errors.Is(err, fs.ErrNotExist) || err == nil && len(text) == 0:
-	case err != nil:
-		return fmt.Errorf("bench: %w", err)
-	default:
-		if err := json.Unmarshal(text, &rows); err != nil {
-			return fmt.Errorf("bench: %s: want a JSON list of rows: %w", file, err)
-		}
+	if errors.Is(err, fs.ErrNotExist) || err == nil && len(text) == 0 {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("bench: %w", err)
+	}
+	var rows []Row
+	if err := json.Unmarshal(text, &rows); err != nil {
+		return nil, fmt.Errorf("bench: %s: want a JSON list of rows: %w", file, err)
+	}
+	return rows, nil
+}
+
+// Put adds a row to the list in a file, in place of the one with its name and
+// peer, if there is one.
+func Put(file string, row Row) error {
+	rows, err := Load(file)
+	if err != nil {
+		return err
 	}
 	same := func(r Row) bool { return r.Name == row.Name && r.Peer == row.Peer }
 	if i := slices.IndexFunc(rows, same); i >= 0 {
@@ -131,7 +165,8 @@ func put(file string, row Row) error {
 	} else {
 		rows = append(rows, row)
 	}
-	if text, err = json.MarshalIndent(rows, "", "  "); err != nil {
+	text, err := json.MarshalIndent(rows, "", "  ")
+	if err != nil {
 		return fmt.Errorf("bench: row %q: %w", row.Name, err)
 	}
 	// Readers never see half a file.
@@ -145,14 +180,15 @@ func put(file string, row Row) error {
 	return nil
 }
 
-func median(v []float64) float64 {
+// Median returns the middle one of the rounds, of which there is an odd number.
+func Median(v []float64) float64 {
 	s := slices.Sorted(slices.Values(v))
 	return s[len(s)/2]
 }
 
-// spread is how far the middle half of the rounds lies apart, in percent of the
+// Spread is how far the middle half of the rounds lies apart, in percent of the
 // median.
-func spread(v []float64) float64 {
+func Spread(v []float64) float64 {
 	s := slices.Sorted(slices.Values(v))
 	return 100 * (s[len(s)*3/4] - s[len(s)/4]) / s[len(s)/2]
 }

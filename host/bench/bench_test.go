@@ -25,9 +25,9 @@ func TestReportReplacesItsRowAndKeepsTheOthers(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []Row{
-		{"call/empty", "wazero", 0.1235, 0.2469, "µs", 2},
-		{"calls", "wazero", 300, 100, "1/s", 3},
-		{"call/empty", "other", 1, 80, "µs", 80},
+		{Name: "call/empty", Peer: "wazero", Ours: 0.1235, Theirs: 0.2469, Unit: "µs", Ratio: 2},
+		{Name: "calls", Peer: "wazero", Ours: 300, Theirs: 100, Unit: "1/s", Ratio: 3},
+		{Name: "call/empty", Peer: "other", Ours: 1, Theirs: 80, Unit: "µs", Ratio: 80},
 	}
 	if len(rows) != len(want) {
 		t.Fatalf("%d rows, want %d: %s", len(rows), len(want), text)
@@ -44,7 +44,7 @@ func TestAFileThatIsNoListIsLeftAlone(t *testing.T) {
 	if err := os.WriteFile(file, []byte("{"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := put(file, Row{Name: "a"}); err == nil {
+	if err := Put(file, Row{Name: "a"}); err == nil {
 		t.Fatal("want an error")
 	}
 	if text, _ := os.ReadFile(file); string(text) != "{" {
@@ -52,12 +52,19 @@ func TestAFileThatIsNoListIsLeftAlone(t *testing.T) {
 	}
 }
 
+func TestARowOfRoundsHasMediansAndSpreads(t *testing.T) {
+	got := RoundsRow("a", "b", "ms", []float64{9, 1, 5, 3, 7}, []float64{10, 10, 10}, Smaller)
+	if want := (Row{Name: "a", Peer: "b", Ours: 5, Theirs: 10, Unit: "ms", Ratio: 2, SpreadOurs: 80}); got != want {
+		t.Errorf("%+v, want %+v", got, want)
+	}
+}
+
 func TestMedianAndSpread(t *testing.T) {
 	v := []float64{9, 1, 5, 3, 7}
-	if m := median(v); m != 5 {
+	if m := Median(v); m != 5 {
 		t.Errorf("median %v, want 5", m)
 	}
-	if s := spread(v); s != 80 {
+	if s := Spread(v); s != 80 {
 		t.Errorf("spread %v, want 80", s)
 	}
 	if v[0] != 9 {

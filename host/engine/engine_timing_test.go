@@ -2,6 +2,7 @@ package engine_test
 
 import (
 	"context"
+	"strings"
 	"testing"
 
 	extism "github.com/extism/go-sdk"
@@ -29,7 +30,7 @@ func BenchmarkEmptyCall(b *testing.B) {
 	ours := func(n int) {
 		for range n {
 			state.Reset(nil, nil)
-			if code, err := v.Invoke(ctx, &state, "empty"); err != nil || code != 0 {
+			if code, _, err := v.Invoke(ctx, &state, "empty"); err != nil || code != 0 {
 				b.Fatal(code, err)
 			}
 		}
@@ -52,7 +53,7 @@ func BenchmarkRequestCall(b *testing.B) {
 	var dst []byte
 	ours := func(n int) {
 		for range n {
-			reply, err := v.Call(ctx, nil, frame, dst[:0])
+			reply, _, err := v.Call(ctx, nil, frame, dst[:0])
 			if err != nil {
 				b.Fatal(err)
 			}
@@ -122,9 +123,21 @@ func bareWazero(b *testing.B, ctx context.Context, frame []byte) bench.Side {
 	}
 }
 
-// extismSDK calls an empty export of a plugin made with Extism's PDK, compiled
-// once, through one instance that is reused.
+// extismSDK calls the empty export on Extism's own host.
 func extismSDK(b *testing.B, ctx context.Context) bench.Side {
+	plugin := extismPlugin(b, ctx)
+	return func(n int) {
+		for range n {
+			if code, _, err := plugin.CallWithContext(ctx, "empty", nil); err != nil || code != 0 {
+				b.Fatal(code, err)
+			}
+		}
+	}
+}
+
+// extismPlugin starts a plugin made with Extism's PDK on Extism's own host:
+// compiled once, and one instance of it that is reused.
+func extismPlugin(b *testing.B, ctx context.Context) *extism.Plugin {
 	extism.SetLogLevel(extism.LogLevelOff)
 	compiled, err := extism.NewCompiledPlugin(ctx,
 		extism.Manifest{Wasm: []extism.Wasm{extism.WasmData{Data: wasmtest.Build(b, pdkEmptyDir)}}},
@@ -139,45 +152,87 @@ func extismSDK(b *testing.B, ctx context.Context) bench.Side {
 	if err != nil {
 		b.Fatal(err)
 	}
-	return func(n int) {
-		for range n {
-			if code, _, err := plugin.CallWithContext(ctx, "empty", nil); err != nil || code != 0 {
-				b.Fatal(code, err)
-			}
-		}
-	}
+	b.Cleanup(func() { plugin.Close(ctx) })
+	return plugin
 }
 
 const pdkEmptyDir = "host/engine/testdata/pdkempty"
 
-// BenchmarkExtismCall compares the Extism lane with Extism's own host on the
-// same plugin, with 1 KiB of input that comes back as output.
-func BenchmarkExtismCall(b *testing.B) {
+// BenchmarkEcho measures what it takes to bring so many bytes into a guest and
+// out again, in both lanes: a parameter that comes back in a greeting, and an
+// input that comes back as output.
+func BenchmarkEcho(b *testing.B) {
+	for _, size := range []struct {
+		name  string
+		bytes int
+	}{{"1KiB", 1 << 10}, {"64KiB", 64 << 10}} {
+		name := "call/echo_" + size.name
+		b.Run(size.name+"/wazero", func(b *testing.B) { echoFrame(b, name, size.bytes) })
+		b.Run(size.name+"/extism-go-sdk", func(b *testing.B) { echoExtism(b, name, size.bytes) })
+	}
+}
+
+// echoFrame compares with wazero alone, which has the frame copied into the
+// memory and the reply out of it, as the engine does.
+func echoFrame(b *testing.B, name string, size int) {
 	ctx := context.Background()
-	wasm, input := wasmtest.Build(b, pdkEmptyDir), make([]byte, 1<<10)
+	v := loadHello(b, goEngine(b), engine.Options{})
+	frame := request(1, strings.Repeat("x", size))
+	var dst []byte
+	ours := func(n int) {
+		for range n {
+			reply, _, err := v.Call(ctx, nil, frame, dst[:0])
+			if err != nil || len(reply) < size {
+				b.Fatal(err, len(reply))
+			}
+			dst = reply
+		}
+	}
+	mod := instantiate(b, ctx, wasmtest.Build(b, helloDir), denyAll()...)
+	room, err := mod.ExportedFunction(abi.ExportAlloc).Call(ctx, uint64(len(frame)))
+	if err != nil {
+		b.Fatal(err)
+	}
+	call, stack := mod.ExportedFunction(abi.ExportCall), make([]uint64, 1)
+	var out []byte
+	bench.Compare(b, name, "wazero", "µs", ours, func(n int) {
+		for range n {
+			if !mod.Memory().Write(uint32(room[0]), frame) {
+				b.Fatal("no room for the frame")
+			}
+			stack[0] = uint64(len(frame))
+			if err := call.CallWithStack(ctx, stack); err != nil {
+				b.Fatal(err)
+			}
+			reply, ok := mod.Memory().Read(uint32(stack[0]>>32), uint32(stack[0]))
+			if !ok || len(reply) < size {
+				b.Fatal(len(reply))
+			}
+			out = append(out[:0], reply...)
+		}
+	})
+}
+
+// echoExtism compares the Extism lane with Extism's own host.
+func echoExtism(b *testing.B, name string, size int) {
+	ctx := context.Background()
+	wasm, input := wasmtest.Build(b, pdkEmptyDir), make([]byte, size)
 	v, err := goEngine(b).Load(ctx, wasm, engine.Options{Name: "echo", Modules: []engine.Module{native.Module()}})
 	if err != nil {
 		b.Fatal(err)
 	}
 	var state extismState
-	ours := func(n int) {
+	plugin := extismPlugin(b, ctx)
+	bench.Compare(b, name, "extism-go-sdk", "µs", func(n int) {
 		for range n {
 			state.Reset(nil, input)
-			if code, err := v.Invoke(ctx, &state, "echo"); err != nil || code != 0 || len(state.Output()) != len(input) {
+			if code, _, err := v.Invoke(ctx, &state, "echo"); err != nil || code != 0 || len(state.Output()) != size {
 				b.Fatal(code, err, len(state.Output()))
 			}
 		}
-	}
-	extism.SetLogLevel(extism.LogLevelOff)
-	plugin, err := extism.NewPlugin(ctx,
-		extism.Manifest{Wasm: []extism.Wasm{extism.WasmData{Data: wasm}}}, extism.PluginConfig{EnableWasi: true}, nil)
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(func() { plugin.Close(ctx) })
-	bench.Compare(b, "call/extism-echo-1KiB", "extism-go-sdk", "µs", ours, func(n int) {
+	}, func(n int) {
 		for range n {
-			if code, out, err := plugin.CallWithContext(ctx, "echo", input); err != nil || code != 0 || len(out) != len(input) {
+			if code, out, err := plugin.CallWithContext(ctx, "echo", input); err != nil || code != 0 || len(out) != size {
 				b.Fatal(code, err, len(out))
 			}
 		}
@@ -197,7 +252,7 @@ func BenchmarkCall(b *testing.B) {
 	b.RunParallel(func(pb *testing.PB) {
 		var dst []byte
 		for pb.Next() {
-			reply, err := v.Call(context.Background(), nil, frame, dst[:0])
+			reply, _, err := v.Call(context.Background(), nil, frame, dst[:0])
 			if err != nil {
 				b.Error(err)
 				return
@@ -221,7 +276,7 @@ func BenchmarkState(b *testing.B) {
 		imports: []imported{{"t", "f", nil, nil}},
 		exports: map[string]fn{"run": {nil, nil, code(opCall, 0)}},
 	}.wasm(), host{name: "t", funcs: []hostFunc{{name: "f", fn: func(ctx context.Context, _ api.Module, s []uint64) { call(ctx, s) }}}})
-	if _, err := v.Invoke(b.Context(), &state, "run"); err != nil {
+	if _, _, err := v.Invoke(b.Context(), &state, "run"); err != nil {
 		b.Fatal(err)
 	}
 }

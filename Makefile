@@ -78,7 +78,7 @@ fmt: ## format the code
 lint: build ## gofmt, vet and staticcheck
 	@unformatted=$$(gofmt -l abi cmd host plugins store); test -z "$$unformatted" || { echo "gofmt: $$unformatted"; exit 1; }
 	go vet ./...
-	GOOS=wasip1 GOARCH=wasm go vet ./abi/guest ./plugins/sharing ./plugins/signing
+	GOOS=wasip1 GOARCH=wasm go vet ./abi/guest ./plugins/sharing ./plugins/signing ./host/bench/peers/empty/guest ./host/bench/peers/extism/guest ./host/bench/peers/httpwasm/guest
 	go tool staticcheck ./...
 
 .PHONY: clean

@@ -24,6 +24,13 @@ func TestCommands(t *testing.T) {
 	}
 	notAdmin := freeAddr(t)
 	empty := filepath.Join(dir, "empty")
+	cache, open := filepath.Join(dir, "cache"), filepath.Join(dir, "open")
+	if err := os.Mkdir(open, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(open, 0o777); err != nil {
+		t.Fatal(err)
+	}
 
 	for _, c := range []struct {
 		name   string
@@ -42,6 +49,17 @@ func TestCommands(t *testing.T) {
 		{"app", nil, []string{"app"}, 2, "", "edgeset app create"},
 		{"app --help", nil, []string{"app", "--help"}, 0, "edgeset app create", ""},
 		{"app with an unknown command", nil, []string{"app", "paint"}, 2, "", `no command "paint"`},
+		{"plugin", nil, []string{"plugin"}, 2, "", "edgeset plugin compile"},
+		{"plugin --help", nil, []string{"plugin", "--help"}, 0, "edgeset plugin compile", ""},
+		{"plugin with an unknown command", nil, []string{"plugin", "paint"}, 2, "", `no command "paint"`},
+		{"plugin compile --help", nil, []string{"plugin", "compile", "--help"}, 0, "", "--cache"},
+		{"plugin compile with an unknown flag", nil, []string{"plugin", "compile", "--port", "1"}, 2, "", "port"},
+		{"plugin compile of no file", nil, []string{"plugin", "compile", "--cache", cache, filepath.Join(dir, "none.wasm")}, 1, "", "none.wasm"},
+		{"plugin compile of a text", nil, []string{"plugin", "compile", "--cache", cache, file("text.wasm", "text")}, 1, "", `text.wasm": not a WebAssembly module`},
+		{"plugin compile of half a module", nil, []string{"plugin", "compile", "--cache", cache, file("half.wasm", "\x00asm\x01\x00\x00\x00\x0a")}, 1, "", `half.wasm": malformed WebAssembly`},
+		{"plugin compile of a plugin that is not embedded", nil, []string{"plugin", "compile", "--cache", cache, "embedded:none"}, 1, "", "embeds no such plugin, but sharing, signing"},
+		{"plugin compile with no manifest", nil, []string{"plugin", "compile", "--cache", cache, "--config", filepath.Join(dir, "none.toml")}, 1, "", "none.toml"},
+		{"plugin compile into a cache of everybody", nil, []string{"plugin", "compile", "--cache", open, file("text.wasm", "text")}, 1, "", "chmod 0700"},
 		{"serve --help", nil, []string{"serve", "--help"}, 0, "", "--listen"},
 		{"app create --help", nil, []string{"app", "create", "--help"}, 0, "", "--name"},
 		{"serve with an unknown flag", nil, []string{"serve", "--port", "1"}, 2, "", "port"},

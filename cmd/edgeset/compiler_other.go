@@ -2,11 +2,8 @@
 
 package main
 
-import (
-	"os"
-	"os/exec"
-)
+import "os"
 
-func self() (string, error)         { return os.Executable() }
-func runBehind(cmd *exec.Cmd) error { return cmd.Run() }
-func confine()                      {}
+func self() (string, error) { return os.Executable() }
+
+func confine() {}

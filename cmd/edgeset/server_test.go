@@ -76,6 +76,27 @@ func newServer(t testing.TB, manifest string, flags ...string) *server {
 // start starts the process and waits until it takes requests.
 func (s *server) start() {
 	s.t.Helper()
+	s.launch()
+	for deadline := time.Now().Add(startTime); ; time.Sleep(10 * time.Millisecond) {
+		if status, _ := s.probe("/readyz"); status == 200 {
+			return
+		}
+		select {
+		case <-s.exited:
+			state := s.process.ProcessState
+			s.process = nil
+			s.fatalf("the server ended while it started: %v", state)
+		default:
+		}
+		if time.Now().After(deadline) {
+			s.fatalf("the server was not ready within %v", startTime)
+		}
+	}
+}
+
+// launch starts the process.
+func (s *server) launch() {
+	s.t.Helper()
 	out, err := os.OpenFile(s.log, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
 		s.t.Fatal(err)
@@ -92,20 +113,6 @@ func (s *server) start() {
 		close(exited)
 	}()
 	s.process, s.exited = cmd, exited
-	for deadline := time.Now().Add(startTime); ; time.Sleep(10 * time.Millisecond) {
-		if status, _ := s.probe("/readyz"); status == 200 {
-			return
-		}
-		select {
-		case <-exited:
-			s.process = nil
-			s.fatalf("the server ended while it started: %v", cmd.ProcessState)
-		default:
-		}
-		if time.Now().After(deadline) {
-			s.fatalf("the server was not ready within %v", startTime)
-		}
-	}
 }
 
 // probe gets a path of the admin address.

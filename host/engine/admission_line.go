@@ -6,10 +6,12 @@ import (
 	"time"
 )
 
-// A line is where callers wait, first come, first served. It knows the pace at
-// which it moves. The pool's lock guards it.
+// A line is where callers wait, first come, first served, but for those who come
+// ahead of the others. It knows the pace at which it moves. The pool's lock guards
+// it.
 type line struct {
 	first, last *waiter
+	ahead       *waiter // the last of those who came ahead; they are the first
 	n           int
 	free        *waiter // to be used again
 
@@ -32,30 +34,51 @@ type waiter struct {
 // in which nothing moves, as machines have, does not make it a slow line.
 const paceSteps = 128
 
-// join puts a caller at the end, or at the front.
+// join puts a caller at the end, or behind the last who came ahead.
 func (l *line) join(now time.Time, ahead bool) *waiter {
 	w := l.free
 	if w == nil {
 		w = &waiter{ready: make(chan struct{}, 1), timer: time.NewTimer(time.Hour)}
 		w.timer.Stop()
 	} else {
-		l.free, w.next = w.next, nil
+		l.free = w.next
 	}
-	switch {
-	case l.n == 0:
-		l.first, l.last = w, w
+	if l.n == 0 {
 		l.began, l.moved = now, now
-	case ahead:
-		w.next, l.first.prev, l.first = l.first, w, w
-	default:
-		w.prev, l.last.next, l.last = l.last, w, w
+	}
+	before := l.last
+	if ahead {
+		before, l.ahead = l.ahead, w
+	}
+	l.insert(w, before)
+	return w
+}
+
+// insert puts w behind another waiter, or at the front if that is nil.
+func (l *line) insert(w, before *waiter) {
+	after := l.first
+	if before != nil {
+		after = before.next
+	}
+	w.prev, w.next = before, after
+	if before == nil {
+		l.first = w
+	} else {
+		before.next = w
+	}
+	if after == nil {
+		l.last = w
+	} else {
+		after.prev = w
 	}
 	l.n++
-	return w
 }
 
 // remove takes a waiter out.
 func (l *line) remove(w *waiter) {
+	if w == l.ahead {
+		l.ahead = w.prev
+	}
 	if w.prev == nil {
 		l.first = w.next
 	} else {

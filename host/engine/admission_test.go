@@ -177,7 +177,7 @@ func TestWhoComesAheadIsServedFirstAndNotRefused(t *testing.T) {
 		for _, c := range []struct {
 			name  string
 			ahead bool
-		}{{"first", false}, {"second", false}, {"ahead", true}} {
+		}{{"first", false}, {"second", false}, {"ahead", true}, {"ahead as well", true}} {
 			wg.Go(func() {
 				j, err := p.take(t.Context(), c.ahead)
 				if err != nil {
@@ -191,7 +191,7 @@ func TestWhoComesAheadIsServedFirstAndNotRefused(t *testing.T) {
 		}
 		done(p, i)
 		wg.Wait()
-		if want := []string{"ahead", "first", "second"}; !slices.Equal(order, want) {
+		if want := []string{"ahead", "ahead as well", "first", "second"}; !slices.Equal(order, want) {
 			t.Errorf("served in the order %v, want %v", order, want)
 		}
 	})
@@ -236,5 +236,54 @@ func TestARefusalNamesThePluginAndAllocatesNothing(t *testing.T) {
 	ctx := t.Context()
 	if n := testing.AllocsPerRun(100, func() { _, _ = p.take(ctx, false) }); n != 0 {
 		t.Errorf("%v allocations", n)
+	}
+}
+
+// A line does what a list of its waiters would.
+func TestALineKeepsItsOrder(t *testing.T) {
+	random := rand.New(rand.NewPCG(3, 4))
+	var l line
+	var ahead, others []*waiter
+	for range 20000 {
+		now := time.Now()
+		switch n := len(ahead) + len(others); {
+		case n == 0 || n < 10 && random.IntN(2) == 0:
+			if w := l.join(now, n%3 == 1); n%3 == 1 {
+				ahead = append(ahead, w)
+			} else {
+				others = append(others, w)
+			}
+		case random.IntN(2) == 0:
+			w := l.first
+			l.call(nil)
+			<-w.ready
+			if len(ahead) > 0 {
+				ahead = ahead[1:]
+			} else {
+				others = others[1:]
+			}
+			l.recycle(w)
+		default: // gives up
+			k := random.IntN(n)
+			list := &ahead
+			if k >= len(ahead) {
+				k, list = k-len(ahead), &others
+			}
+			w := (*list)[k]
+			*list = slices.Delete(slices.Clone(*list), k, k+1)
+			l.remove(w)
+			l.recycle(w)
+		}
+		want := slices.Concat(ahead, others)
+		var got []*waiter
+		for w, before := l.first, (*waiter)(nil); w != nil; w, before = w.next, w {
+			if w.prev != before {
+				t.Fatal("the way back is another one")
+			}
+			got = append(got, w)
+		}
+		if !slices.Equal(got, want) || l.n != len(want) || (l.last == nil) != (len(want) == 0) || len(want) > 0 && l.last != want[len(want)-1] {
+			t.Fatalf("%d in line, want %d, or in another order", len(got), len(want))
+		}
 	}
 }

@@ -103,12 +103,8 @@ func (p *pool) put(i *instance) {
 		p.evictions++
 	case used && p.reset != nil:
 		p.mu.Unlock()
-		if !p.reset(i) {
-			go p.replace(i) // whoever called has the reply and need not wait
-			return
-		}
-		p.mu.Lock()
-		keep = true
+		go p.refresh(i) // whoever called has the reply and need not wait
+		return
 	default:
 		keep = true
 	}
@@ -130,19 +126,21 @@ func (p *pool) shelve(i *instance, keep bool) {
 	}
 }
 
-// replaceTime is how long an instance may take to be started when no caller
+// refreshTime is how long an instance may take to be started when no caller
 // waits for it.
-const replaceTime = 10 * time.Second
+const refreshTime = 10 * time.Second
 
-// replace closes an instance and starts another in its place, as if whoever had
-// it were still busy.
-func (p *pool) replace(i *instance) {
-	i.close()
-	ctx, cancel := context.WithTimeout(context.Background(), replaceTime)
-	defer cancel()
-	i, err := p.grow(ctx)
-	if err != nil {
-		return // whoever comes next tries again, and is told
+// refresh has an instance forget what it was called for, or starts another in
+// its place, as if whoever had it were still busy.
+func (p *pool) refresh(i *instance) {
+	if !p.reset(i) {
+		i.close()
+		ctx, cancel := context.WithTimeout(context.Background(), refreshTime)
+		defer cancel()
+		var err error
+		if i, err = p.grow(ctx); err != nil {
+			return // whoever comes next tries again, and is told
+		}
 	}
 	p.mu.Lock()
 	p.shelve(i, true)

@@ -21,7 +21,7 @@ type Lease interface {
 // its lease first: if it is to be refused, nothing was done in vain.
 //
 // One that comes ahead, because much has been done for it already, is served
-// before the others in line and is not refused for the line's length. The error
+// before those who do not, and is not refused for the length of the line. The error
 // is a *BusyError if no instance comes free in time, or the cause of ctx's end if
 // it ends while the caller waits.
 func (v *Version) Lease(ctx context.Context, ahead bool) (Lease, error) {

@@ -67,8 +67,8 @@ func different(a, b []byte) (n int) {
 
 func TestIsolationPerRequest(t *testing.T) {
 	for name, o := range map[string]engine.Options{
-		"from a snapshot": {Isolation: engine.PerRequest, Instances: 4},
-		"on its own":      {Isolation: engine.PerRequest, Instances: 4, NoSnapshot: true},
+		"from a snapshot": {Isolation: engine.PerRequest, Instances: 16},
+		"on its own":      {Isolation: engine.PerRequest, Instances: 16, NoSnapshot: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			v := loadState(t, o)
@@ -84,7 +84,7 @@ func TestIsolationPerRequest(t *testing.T) {
 				})
 			}
 			wg.Wait()
-			if s := v.Stats(); s.Calls != 40 || s.Traps != 0 || s.Instances > 4 {
+			if s := v.Stats(); s.Calls != 40 || s.Traps != 0 || s.Instances > 16 {
 				t.Errorf("stats %+v", s)
 			}
 		})

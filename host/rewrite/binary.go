@@ -23,7 +23,8 @@ func catch(err *error) {
 	case malformed:
 		*err = fmt.Errorf("%w: %s", ErrMalformed, string(r))
 	default:
-		panic(r)
+		// A mistake of ours. It is not to cost more than this module.
+		*err = fmt.Errorf("rewriting failed: %v", r)
 	}
 }
 

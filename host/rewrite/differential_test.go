@@ -35,7 +35,7 @@ func newLab(t testing.TB) *lab {
 	l.plain.env()
 	for _, grant := range grants {
 		w := newWorld(t, config)
-		w.passes = everything
+		w.rewrite = asPlugin
 		w.refuel = func(api.Module) int32 { return grant }
 		w.env()
 		l.ours = append(l.ours, w)
@@ -236,7 +236,7 @@ func randomCalls(d *dice, types []funcType) (calls []call) {
 // TestRandomModules compares random modules with what they are rewritten to.
 func TestRandomModules(t *testing.T) {
 	l := newLab(t)
-	modules := 600
+	modules := 250
 	if testing.Short() {
 		modules = 60
 	}
@@ -258,10 +258,55 @@ func (l *lab) random(data []byte) {
 	wasm, types := randomModule(d)
 	calls := randomCalls(&dice{data: randomBytes(uint64(len(data)), 200)}, types)
 	l.compare(wasm, calls, stepsExport, stateExports)
-	ours, err := rewritten(wasm, everything)
+	ours, err := asPlugin(wasm)
 	if err != nil {
 		l.t.Error(err)
 	} else if err := rewrite.Verify(ours); err != nil {
 		l.t.Error(err)
 	}
+}
+
+// TestRandomGo compares random functions of Go's form with what they are
+// rewritten to.
+func TestRandomGo(t *testing.T) {
+	l := newLab(t)
+	modules := 250
+	if testing.Short() {
+		modules = 60
+	}
+	var functions, structured int
+	for seed := range uint64(modules) {
+		n, changed := l.randomGo(randomBytes(seed, 600))
+		if t.Failed() {
+			t.Fatalf("seed %d", seed)
+		}
+		functions += n
+		structured += changed
+	}
+	t.Logf("%d of %d functions were given a structure; %d calls, %d of them trapped", structured, functions, l.compared, l.trapped)
+	if structured < functions/4 || structured > functions*3/4 || l.trapped > l.compared/2 {
+		t.Error("the programs are not what they are meant to be")
+	}
+}
+
+func (l *lab) randomGo(data []byte) (functions, structured int) {
+	l.t.Helper()
+	wasm, calls := randomGo(&dice{data: data})
+	l.compare(wasm, calls, stepsExport, []string{"regs"})
+	m, err := rewrite.Parse(wasm)
+	if err != nil {
+		l.t.Error(err)
+		return 0, 0
+	}
+	functions = len(m.Funcs)
+	if structured, err = rewrite.StructureGo(m); err != nil {
+		l.t.Error(err)
+	}
+	ours, err := asPlugin(wasm)
+	if err != nil {
+		l.t.Error(err)
+	} else if err := rewrite.Verify(ours); err != nil {
+		l.t.Error(err)
+	}
+	return functions, structured
 }

@@ -29,7 +29,7 @@ func (f *flow) analyse() *graph {
 	g := &graph{
 		next: make([][]int, n), number: make([]int, n), idom: make([]int, n),
 		loops: make([]bool, n), outer: make([]int, n), labels: make([]bool, n),
-		below: make([][]int, n), behind: make([][]int, n), patience: 1000 + 100*n,
+		below: make([][]int, n), behind: make([][]int, n),
 	}
 	before := make([][]int, n)
 	for i := range f.segments {
@@ -42,6 +42,7 @@ func (f *flow) analyse() *graph {
 		if s.falls && i+1 < n {
 			g.next[i] = append(g.next[i], i+1)
 		}
+		g.patience += 100 * (1 + len(g.next[i]))
 	}
 	g.sort()
 	for _, i := range g.order {

@@ -61,7 +61,7 @@ func running(t *testing.T, w *world, bodies ...code) api.Module {
 func fueled(t *testing.T, grant int32) *world {
 	t.Helper()
 	w := newWorld(t, wazero.NewRuntimeConfigCompiler())
-	w.passes = everything
+	w.rewrite = asPlugin
 	w.refuel = func(api.Module) int32 { return grant }
 	return w
 }
@@ -150,7 +150,7 @@ func TestFuelMeasuresWork(t *testing.T) {
 func TestAGuestCannotRefuelItself(t *testing.T) {
 	var b builder
 	b.importFunc(rewrite.FuelModule, rewrite.FuelImport, []byte{i32}, []byte{i32})
-	if _, err := rewritten(b.encode(), []func(*rewrite.Module) error{rewrite.Fuel}); !errors.Is(err, rewrite.ErrReserved) {
+	if _, err := asPlugin(b.encode()); !errors.Is(err, rewrite.ErrReserved) {
 		t.Errorf("the error is %v", err)
 	}
 }

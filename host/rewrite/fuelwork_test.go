@@ -16,7 +16,13 @@ func TestFuelBoundsWork(t *testing.T) {
 	l := &lab{t: t, plain: newWorld(t, wazero.NewRuntimeConfigCompiler())}
 	w := l.plain
 	w.env()
-	w.passes, w.after = everything, rewrite.CountTicks
+	w.rewrite = func(wasm []byte) ([]byte, error) {
+		wasm, err := asPlugin(wasm)
+		if err != nil {
+			return nil, err
+		}
+		return rewrite.CountTicks(wasm)
+	}
 	var most, last, passes uint64
 	w.refuel = func(mod api.Module) int32 {
 		now := mod.ExportedGlobal(rewrite.TicksExport).Get()

@@ -1,11 +1,6 @@
 package rewrite_test
 
-import (
-	"fmt"
-	"testing"
-
-	"github.com/edgeset/edgeset/host/rewrite"
-)
+import "fmt"
 
 // A goFunction is a function in the form that Go's compiler gives it, with a
 // random flow of control between its segments.
@@ -386,49 +381,4 @@ func (f *goFunction) strange() {
 	case 3:
 		f.c.op(0x00)
 	}
-}
-
-// TestRandomGo compares random functions of Go's form with what they are
-// rewritten to.
-func TestRandomGo(t *testing.T) {
-	l := newLab(t)
-	modules := 600
-	if testing.Short() {
-		modules = 60
-	}
-	var functions, structured int
-	for seed := range uint64(modules) {
-		n, changed := l.randomGo(randomBytes(seed, 600))
-		if t.Failed() {
-			t.Fatalf("seed %d", seed)
-		}
-		functions += n
-		structured += changed
-	}
-	t.Logf("%d of %d functions were given a structure; %d calls, %d of them trapped", structured, functions, l.compared, l.trapped)
-	if structured < functions/4 || structured > functions*3/4 || l.trapped > l.compared/2 {
-		t.Error("the programs are not what they are meant to be")
-	}
-}
-
-func (l *lab) randomGo(data []byte) (functions, structured int) {
-	l.t.Helper()
-	wasm, calls := randomGo(&dice{data: data})
-	l.compare(wasm, calls, stepsExport, []string{"regs"})
-	m, err := rewrite.Parse(wasm)
-	if err != nil {
-		l.t.Error(err)
-		return 0, 0
-	}
-	functions = len(m.Funcs)
-	if structured, err = rewrite.StructureGo(m); err != nil {
-		l.t.Error(err)
-	}
-	ours, err := rewritten(wasm, everything)
-	if err != nil {
-		l.t.Error(err)
-	} else if err := rewrite.Verify(ours); err != nil {
-		l.t.Error(err)
-	}
-	return functions, structured
 }

@@ -32,7 +32,7 @@ func TestGuest(t *testing.T) {
 	for _, rewritten := range []bool{false, true} {
 		w := newWorld(t, wazero.NewRuntimeConfigCompiler().WithCompilationCache(cache))
 		if rewritten {
-			w.passes = everything
+			w.rewrite = asPlugin
 			w.refuel = func(api.Module) int32 { return 1000 }
 		}
 		wasi_snapshot_preview1.MustInstantiate(w.ctx, w.rt)

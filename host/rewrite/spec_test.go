@@ -14,8 +14,6 @@ import (
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
-
-	"github.com/edgeset/edgeset/host/rewrite"
 )
 
 // The core test suite of the WebAssembly standard, in the form that wazero has
@@ -30,7 +28,7 @@ const (
 var suites = []struct {
 	version  string
 	features api.CoreFeatures
-	passes   []func(*rewrite.Module) error
+	rewrite  rewriter
 	// least is how many assertions of a kind there have to be, so that the test
 	// cannot pass by running none.
 	least map[string]int
@@ -44,7 +42,7 @@ var suites = []struct {
 		},
 	},
 	{
-		"v2", api.CoreFeaturesV2, everything,
+		"v2", api.CoreFeaturesV2, asPlugin,
 		map[string]int{
 			"module": 1590, "assert_return": 45_700, "assert_trap": 2400, "assert_exhaustion": 15,
 			"assert_invalid": 2140, "assert_malformed": 710, "assert_unlinkable": 80, "assert_uninstantiable": 15,
@@ -70,7 +68,7 @@ func TestSpec(t *testing.T) {
 					t.Run(name, func(t *testing.T) {
 						t.Parallel()
 						s := newScript(t, root, file)
-						s.plain, s.ours = worlds(t, suite.features, suite.passes)
+						s.plain, s.ours = worlds(t, suite.features, suite.rewrite)
 						s.run()
 						mu.Lock()
 						defer mu.Unlock()

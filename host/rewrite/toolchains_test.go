@@ -20,7 +20,7 @@ func TestOtherToolchains(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			ours, err := rewritten(wasm, everything)
+			ours, err := asPlugin(wasm)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -12,31 +12,33 @@ import (
 	"github.com/edgeset/edgeset/host/rewrite"
 )
 
-// Ways to rewrite a module. The first leaves data and start function as they
-// are, the second is the engine's.
-var (
-	codeOnly   = []func(*rewrite.Module) error{structure, rewrite.Fuel}
-	everything = []func(*rewrite.Module) error{rewrite.LimitTables, structure, rewrite.Snapshot, rewrite.Fuel}
-)
+// A rewriter returns another module for a module.
+type rewriter func(wasm []byte) ([]byte, error)
 
-func structure(m *rewrite.Module) error {
-	structured, err := rewrite.StructureGo(m)
+// asPlugin is what the engine does.
+func asPlugin(wasm []byte) ([]byte, error) {
+	m, err := rewrite.Plugin(wasm)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return rewrite.Addresses(m, structured > 0)
+	return m.Encode(), nil
 }
 
-// rewritten returns a module after some passes.
-func rewritten(wasm []byte, passes []func(*rewrite.Module) error) ([]byte, error) {
+// codeOnly leaves data and the start function as they are.
+func codeOnly(wasm []byte) ([]byte, error) {
 	m, err := rewrite.Parse(wasm)
 	if err != nil {
 		return nil, err
 	}
-	for _, pass := range passes {
-		if err := pass(m); err != nil {
-			return nil, err
-		}
+	structured, err := rewrite.StructureGo(m)
+	if err != nil {
+		return nil, err
+	}
+	if err := rewrite.Addresses(m, structured > 0); err != nil {
+		return nil, err
+	}
+	if err := rewrite.Fuel(m); err != nil {
+		return nil, err
 	}
 	return m.Encode(), nil
 }
@@ -46,8 +48,7 @@ type world struct {
 	t       testing.TB
 	ctx     context.Context
 	rt      wazero.Runtime
-	passes  []func(*rewrite.Module) error // nil: modules stay as they are
-	after   func([]byte) ([]byte, error)  // done last, if not nil
+	rewrite rewriter // nil: modules stay as they are
 	refuels int
 	granted int64                  // to instances, less what they had left
 	refuel  func(api.Module) int32 // what the host grants; it is called for each pass
@@ -56,12 +57,12 @@ type world struct {
 
 // worlds returns one of each kind. In the second, fuel comes in small and
 // changing amounts, so that both ways out of each check are taken.
-func worlds(t testing.TB, features api.CoreFeatures, passes []func(*rewrite.Module) error) (plain, ours *world) {
+func worlds(t testing.TB, features api.CoreFeatures, rewrite rewriter) (plain, ours *world) {
 	t.Helper()
 	config := wazero.NewRuntimeConfigCompiler().WithCoreFeatures(features)
 	plain = newWorld(t, config)
 	ours = newWorld(t, config)
-	ours.passes = passes
+	ours.rewrite = rewrite
 	return plain, ours
 }
 
@@ -97,13 +98,10 @@ func (w *world) instantiate(wasm []byte, as string) (api.Module, error) {
 }
 
 func (w *world) instantiateWith(wasm []byte, config wazero.ModuleConfig) (api.Module, error) {
-	if w.passes == nil {
+	if w.rewrite == nil {
 		return w.rt.InstantiateWithConfig(w.ctx, wasm, config)
 	}
-	wasm, err := rewritten(wasm, w.passes)
-	if err == nil && w.after != nil {
-		wasm, err = w.after(wasm)
-	}
+	wasm, err := w.rewrite(wasm)
 	if err != nil {
 		return nil, err
 	}

@@ -4,16 +4,13 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
-	"time"
 )
-
-// cacheAge is how long compiled code is kept.
-const cacheAge = 7 * 24 * time.Hour
 
 // CacheDir returns a directory for the compilation cache of an engine, shared
 // by all tests of this user, now and later. A plugin in Go takes seconds to
-// compile, and under the race detector ten times that; what is compiled depends
-// on nothing but the plugin's bytes and the version of wazero.
+// compile, and under the race detector ten times that. What is compiled depends
+// on the plugin's bytes, the rewriting and wazero, all of which the engine tells
+// apart; it also sees to it that the cache does not grow without end.
 func CacheDir(t testing.TB) string {
 	t.Helper()
 	base, err := os.UserCacheDir()
@@ -24,24 +21,5 @@ func CacheDir(t testing.TB) string {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		t.Fatalf("wasmtest: %v", err)
 	}
-	if err := expire(dir, time.Now().Add(-cacheAge)); err != nil {
-		t.Fatalf("wasmtest: %v", err)
-	}
 	return dir
-}
-
-// expire deletes what was written before a time: every change of a plugin
-// leaves some megabytes behind.
-func expire(dir string, before time.Time) error {
-	files, err := filepath.Glob(filepath.Join(dir, "*", "*"))
-	if err != nil {
-		return err
-	}
-	for _, file := range files {
-		// Another test may be deleting it, too.
-		if info, err := os.Stat(file); err == nil && info.Mode().IsRegular() && info.ModTime().Before(before) {
-			_ = os.Remove(file)
-		}
-	}
-	return nil
 }

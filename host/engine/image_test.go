@@ -82,8 +82,9 @@ func TestInstancesDrawDifferentRandomNumbers(t *testing.T) {
 				}
 			}
 		}
-		if len(seen) != instances*resets {
-			t.Errorf("%s: %d different ones of %d", export, len(seen), instances*resets)
+		// There are not so many orders that none could come twice.
+		if got, all := len(seen), instances*resets; got < all/2 || got < all && export != "order" && export != "choice" {
+			t.Errorf("%s: %d different ones of %d", export, got, all)
 		}
 	}
 	// What a program seeds by itself is its own affair.

@@ -119,84 +119,86 @@ func (o outcome) equal(p outcome) bool {
 		o.memory == p.memory && o.size == p.size && slices.Equal(o.globals, p.globals)
 }
 
-// outOfBounds is the trap that may come early: what else it leaves behind is
-// open.
+// outOfBounds is the trap that may come early: what it leaves in memory and in
+// globals is open.
 const outOfBounds = "wasm error: out of bounds memory access"
 
 // compare makes calls, one after the other, in all worlds. steps is the global
 // that bounds each.
 func (l *lab) compare(wasm []byte, calls []call, steps string, globals []string) {
 	l.t.Helper()
-	instances := []api.Module{l.start(l.plain, wasm)}
-	for _, w := range l.ours {
-		instances = append(instances, l.start(w, wasm))
-	}
-	if !l.t.Failed() {
-		l.calls(instances, calls, steps, globals)
-	}
-	for _, mod := range instances {
-		if mod != nil {
-			if err := mod.Close(l.plain.ctx); err != nil {
-				l.t.Error(err)
-			}
-		}
-	}
-}
-
-func (l *lab) start(w *world, wasm []byte) api.Module {
-	l.t.Helper()
-	mod, err := w.instantiate(wasm, "")
-	if err != nil {
-		l.t.Errorf("instantiate: %v", err)
-	}
-	return mod
-}
-
-func (l *lab) calls(instances []api.Module, calls []call, steps string, globals []string) {
-	l.t.Helper()
+	instances := l.start(wasm)
 	for _, c := range calls {
-		var want outcome
-		var spent int64
-		for i, mod := range instances {
-			mod.ExportedGlobal(steps).(api.MutableGlobal).Set(200)
-			if i == 0 {
-				want = l.plain.run(mod, c, append(globals, steps))
-				continue
-			}
-			w := l.ours[i-1]
-			fuel := mod.ExportedGlobal(rewrite.FuelExport)
-			w.granted = 0
-			before := int32(fuel.Get())
-			got := w.run(mod, c, append(globals, steps))
-			if want.err == outOfBounds && got.err == outOfBounds {
-				got = want
-			}
-			if !got.equal(want) {
-				l.t.Errorf("%s %#x:\n%+v, rewritten\n%+v", c.export, c.args, want, got)
-				return
-			}
-			if want.err != "" {
-				continue
-			}
-			// What is spent does not depend on how it was granted.
-			switch n := w.granted + int64(before) - int64(int32(fuel.Get())); {
-			case i == 1:
-				spent = n
-			case n != spent:
-				l.t.Errorf("%s %#x: it cost %d, and %d if %d is granted at a time", c.export, c.args, spent, n, grants[i-1])
-			}
+		if l.t.Failed() {
+			break
 		}
-		l.compared++
-		if want.err != "" {
-			l.trapped++
-		}
-		if spent > 0 {
-			l.spent++
-		}
-		if want.err == outOfBounds {
-			return
+		if trap := l.call(instances, c, steps, append(globals, steps)); trap == outOfBounds {
+			used := instances
+			instances = l.start(wasm)
+			l.close(used)
 		}
 	}
+	l.close(instances)
+}
+
+// start makes an instance in each world.
+func (l *lab) start(wasm []byte) (instances []api.Module) {
+	l.t.Helper()
+	for _, w := range append([]*world{l.plain}, l.ours...) {
+		mod, err := w.instantiate(wasm, "")
+		if err != nil {
+			l.t.Errorf("instantiate: %v", err)
+			continue
+		}
+		instances = append(instances, mod)
+	}
+	return instances
+}
+
+func (l *lab) close(instances []api.Module) {
+	l.t.Helper()
+	for _, mod := range instances {
+		if err := mod.Close(l.plain.ctx); err != nil {
+			l.t.Error(err)
+		}
+	}
+}
+
+// call makes a call in each world, and returns how it ended.
+func (l *lab) call(instances []api.Module, c call, steps string, globals []string) string {
+	l.t.Helper()
+	for _, mod := range instances {
+		mod.ExportedGlobal(steps).(api.MutableGlobal).Set(200)
+	}
+	want := l.plain.run(instances[0], c, globals)
+	var spent int64
+	for i, mod := range instances[1:] {
+		w := l.ours[i]
+		fuel := mod.ExportedGlobal(rewrite.FuelExport)
+		w.granted = 0
+		before := int32(fuel.Get())
+		got := w.run(mod, c, globals)
+		if want.err == outOfBounds {
+			got.memory, got.globals = want.memory, want.globals
+		}
+		if !got.equal(want) {
+			l.t.Errorf("%s %#x:\n%+v, rewritten\n%+v", c.export, c.args, want, got)
+		}
+		// What is spent does not depend on how it was granted.
+		n := w.granted + int64(before) - int64(int32(fuel.Get()))
+		if i == 0 {
+			spent = n
+		} else if n != spent && want.err == "" {
+			l.t.Errorf("%s %#x: it cost %d, and %d if %d is granted at a time", c.export, c.args, spent, n, grants[i])
+		}
+	}
+	l.compared++
+	if want.err != "" {
+		l.trapped++
+	} else if spent > 0 {
+		l.spent++
+	}
+	return want.err
 }
 
 // randomBytes are for dice.

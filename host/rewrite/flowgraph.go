@@ -79,15 +79,11 @@ func (f *flow) analyse() *graph {
 		case !ok:
 			return nil
 		case left >= 0:
-			g.labels[i] = true
+			g.labels[i] = true // even if it is only fallen into
 			g.behind[left] = append(g.behind[left], i)
-			continue
-		case len(before[i]) > 1:
-			// A segment that another falls into needs no label where it can follow
-			// at once.
-			g.labels[i] = true
+		default:
+			g.below[g.idom[i]] = append(g.below[g.idom[i]], i)
 		}
-		g.below[g.idom[i]] = append(g.below[g.idom[i]], i)
 	}
 	return g
 }

@@ -43,7 +43,7 @@ func TestFuelBoundsWork(t *testing.T) {
 		} else {
 			wasm, calls = randomGo(&dice{data: randomBytes(seed, 600)})
 		}
-		mod := l.start(w, wasm)
+		mod := l.start(wasm)[0]
 		for _, c := range calls {
 			mod.ExportedGlobal(stepsExport).(api.MutableGlobal).Set(200)
 			last = mod.ExportedGlobal(rewrite.TicksExport).Get()

@@ -90,8 +90,13 @@ func (f *goFunction) write() {
 	f.odd = f.d.one(3)
 	f.unwind = !f.d.one(4)
 	f.segments = 2 + f.d.n(9)
+	f.numbers = []uint32{0}
 	for i := range f.segments {
-		for range 1 + f.d.n(2) {
+		times := f.d.n(2)
+		if i > 0 && !(f.odd && f.d.one(4)) {
+			times++
+		}
+		for range times {
 			f.numbers = append(f.numbers, uint32(i))
 		}
 	}
@@ -124,10 +129,17 @@ func (f *goFunction) write() {
 		f.segment()
 		f.c.op(0x0b)
 	}
-	f.c.op(0x00)
-	if f.unwind {
-		f.c.op(0x0b)
+	switch ends := f.odd && f.d.one(4); {
+	case f.unwind && ends:
+		f.c.op(0x01, 0x0b)
+		f.c.i32Const(4)
+	case ends:
+		f.c.i32Const(5)
+	case f.unwind:
+		f.c.op(0x00, 0x0b)
 		f.c.i32Const(1)
+	default:
+		f.c.op(0x00)
 	}
 }
 
@@ -332,13 +344,26 @@ func (f *goFunction) inner() {
 
 // access reads and writes the stack, in Go's way.
 func (f *goFunction) access() {
+	// In between, something else may happen that leaves the stack as it was.
+	between := func() {
+		if f.odd && f.d.one(8) {
+			f.c.with(0x20, localSP)
+			f.c.op(0x1a)
+		}
+	}
 	address := func() {
 		f.c.with(0x20, localSP)
 		if f.d.one(2) {
+			between()
 			f.c.op(0xad)
+			between()
 			f.c.i64Const(int64(f.d.n(200)))
-			f.c.op(0x7c, 0xa7)
+			between()
+			f.c.op(0x7c)
+			between()
+			f.c.op(0xa7)
 		}
+		between()
 	}
 	for range 1 + f.d.n(3) {
 		r := f.register()

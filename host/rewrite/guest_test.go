@@ -2,6 +2,7 @@ package rewrite_test
 
 import (
 	"crypto/rand"
+	"slices"
 	"testing"
 
 	"github.com/tetratelabs/wazero"
@@ -16,13 +17,13 @@ import (
 // TestGuest runs programs in Go as they are, and rewritten, and natively.
 func TestGuest(t *testing.T) {
 	wasm := wasmtest.Build(t, "host/rewrite/testdata/guest")
-	m, err := rewrite.Parse(wasm)
-	if err != nil {
-		t.Fatal(err)
-	}
-	functions := len(m.Code)
-	if structured, err := rewrite.StructureGo(m); err != nil || structured < functions/4 {
-		t.Fatalf("%d of %d functions were given a structure, %v", structured, functions, err)
+	var functions int
+	named := structuredOf(t, wasm, func(m *rewrite.Module) { functions = len(m.Code) })
+	stripped := structuredOf(t, wasm, func(m *rewrite.Module) {
+		m.Customs = slices.DeleteFunc(m.Customs, func(c rewrite.Custom) bool { return c.Name == "name" })
+	})
+	if named < functions/2 || stripped != named {
+		t.Errorf("%d of %d functions were given a structure, without names %d", named, functions, stripped)
 	}
 	cache, err := wazero.NewCompilationCacheWithDir(wasmtest.CacheDir(t))
 	if err != nil {

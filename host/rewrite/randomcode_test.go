@@ -231,16 +231,17 @@ func (f *function) record() {
 	if wrap {
 		pointer = f.local(i64)
 	}
-	if !f.d.one(10) {
-		f.c.with(0x20, pointer)
+	move := func() {
+		to := pick(f.d, []int32{0, 256, 1 << 16, 1<<16 - 1, 1<<16 - 16, 1<<16 - 80})
 		if wrap {
-			f.c.i64Const(0xff00)
-			f.c.op(0x83)
+			f.c.i64Const(int64(to))
 		} else {
-			f.c.i32Const(0xff00)
-			f.c.op(0x71)
+			f.c.i32Const(to)
 		}
 		f.c.with(0x21, pointer)
+	}
+	if f.d.one(2) {
+		move()
 	}
 	base := func() {
 		f.c.with(0x20, pointer)
@@ -250,6 +251,9 @@ func (f *function) record() {
 		f.push(i32)
 	}
 	for range 2 + f.d.n(4) {
+		if f.d.one(6) {
+			move()
+		}
 		if f.d.one(2) {
 			l := pick(f.d, loads)
 			base()

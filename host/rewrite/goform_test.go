@@ -9,13 +9,14 @@ type goFunction struct {
 	g *goModule
 	c code
 
-	unwind   bool
-	segments int
-	numbers  []uint32 // the segment of each number
-	at       int      // the segment that is being written
-	nest     uint32   // blocks that are open within it
-	called   bool     // since the last instruction that did something else
-	odd      bool     // it may differ from what Go's compiler writes
+	unwind    bool
+	segments  int
+	numbers   []uint32 // the segment of each number
+	at        int      // the segment that is being written
+	nest      uint32   // blocks that are open within it
+	afterCall int      // where the code of the last call ends
+	called    bool     // the segment before ended there, or was empty behind one that did
+	odd       bool     // it may differ from what Go's compiler writes
 }
 
 // Locals of such a function: the number of a segment, the stack's pointer, and
@@ -127,6 +128,7 @@ func (f *goFunction) write() {
 	f.c.op(0x0b)
 	for f.at = range f.segments {
 		f.segment()
+		f.called = f.called || f.afterCall == len(f.c)
 		f.c.op(0x0b)
 	}
 	switch ends := f.odd && f.d.one(4); {
@@ -173,7 +175,6 @@ func (f *goFunction) segment() {
 		f.nest--
 	case 4:
 		f.call()
-		f.called = true
 	default:
 		f.jump()
 	}
@@ -288,6 +289,7 @@ func (f *goFunction) call() {
 	} else {
 		f.c.op(0x04, empty, 0x00, 0x0b)
 	}
+	f.afterCall = len(f.c)
 }
 
 func (f *goFunction) statement() {

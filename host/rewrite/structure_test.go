@@ -55,6 +55,26 @@ func TestWhatIsLeftAlone(t *testing.T) {
 	}
 }
 
+// TestNamesAreAllThatIsKept looks at custom sections: others speak of code that
+// is not what it was.
+func TestNamesAreAllThatIsKept(t *testing.T) {
+	for _, named := range []bool{false, true} {
+		var b builder
+		b.fn(b.typ(nil, nil), nil, nil)
+		b.custom(".debug_info", []byte{1, 2, 3})
+		if named {
+			b.custom("name", []byte{1, 4, 1, 0, 1, 'f'})
+		}
+		m, err := rewrite.Plugin(b.encode())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if named && (len(m.Customs) != 1 || string(m.Customs[0].Bytes) != "\x01\x04\x01\x01\x01f") || !named && len(m.Customs) > 0 {
+			t.Errorf("named %v: there are %q", named, m.Customs)
+		}
+	}
+}
+
 // TestExitsAreNotChargedWithTurns has a loop with and without much behind it.
 func TestExitsAreNotChargedWithTurns(t *testing.T) {
 	spent := func(turns int32, behind code) int64 {

@@ -254,8 +254,11 @@ func (x *exchange) appendBaseURL(dst []byte) []byte {
 	return append(dst, x.ctx.Request.Header.Host()...)
 }
 
-// maxRuns bounds how often a request is run before it is given up.
-const maxRuns = 12
+// maxRuns bounds how often a request is run before it is given up. One that
+// reads what others write in every group of commits, as a viewer who is counted
+// does beside uploads without a pause, loses most of the time; with the pauses
+// between its runs, so many take some two seconds.
+const maxRuns = 48
 
 // errRefused rolls a transaction back whose plugin answered with an error. The
 // answer is kept.

@@ -257,8 +257,8 @@ func (x *exchange) appendBaseURL(dst []byte) []byte {
 // maxRuns bounds how often a request is run before it is given up. One that
 // reads what others write in every group of commits, as a viewer who is counted
 // does beside uploads without a pause, loses most of the time; with the pauses
-// between its runs, so many take some two seconds.
-const maxRuns = 48
+// between its runs, so many take half a second.
+const maxRuns = 20
 
 // errRefused rolls a transaction back whose plugin answered with an error. The
 // answer is kept.

@@ -2,6 +2,7 @@ package abi
 
 import (
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -37,6 +38,9 @@ type Family struct {
 	// Codes are the family's own words for errors that the host finds: pairs
 	// of one of the Host… codes and the code to send instead.
 	Codes [][2]string
+	// Docs is where the family is documented, a path or a URL. Where it is set,
+	// a browser that is refused is shown a page that says why and leads there.
+	Docs string
 }
 
 // DefaultErrors is the form of errors of who says nothing else:
@@ -59,6 +63,8 @@ const (
 	HostNotFound        = "not_found"          // 404: no route has this path
 	HostMethod          = "method_not_allowed" // 405
 	HostUnauthenticated = "unauthenticated"    // 401: the route wants a credential and there is none
+	HostCrossOrigin     = "cross_origin"       // 403: a page of another origin has a browser write with its cookie
+	HostLimited         = "rate_limited"       // 429: the application has made all the requests it may for now
 	HostBadRequest      = "bad_request"        // 400: query, form or JSON cannot be read
 	HostTooLarge        = "too_large"          // 413: the body
 	HostBusy            = "busy"               // 503: all instances busy, conflict after conflict, or the deployment's fuel used up
@@ -80,7 +86,8 @@ func (f *Family) Code(code string) string {
 type Route struct {
 	Method string
 	// Pattern is a path whose segments are literal or ":name", which matches
-	// one segment. A literal wins over a name.
+	// one segment, or, at the end, "*name", which matches all that is left, of
+	// at least one byte. A literal wins over a name, and that over a rest.
 	Pattern string
 	Family  int      // index
 	Write   bool     // the call may write; a route that only reads never conflicts
@@ -104,6 +111,7 @@ const (
 	JSONBody BodyMode = "json" // parsed whatever the Content-Type says; empty is no value
 	FormBody BodyMode = "form" // urlencoded or multipart fields
 	RawBody  BodyMode = "raw"  // bytes as they are
+	AnyBody  BodyMode = "any"  // what the Content-Type says: fields, JSON, or else bytes
 )
 
 // A CredentialSource tells the host where a kind of credential stands in a
@@ -114,6 +122,14 @@ type CredentialSource struct {
 	Scheme string // … whose value begins with this word, in any case
 	Query  string // or this query parameter
 	Cookie string // or this cookie
+	Param  string // or this parameter, of the query or of a form body
+
+	// Request: what stands there marks a request that is its own credential,
+	// such as one that is signed. The plugin is shown all of it, within the
+	// request's own transaction, where it may write; what it writes is kept
+	// also if the request is then refused. Its answer holds for this request
+	// and is not kept.
+	Request bool
 }
 
 // Append writes the description as a map, so that fields can be added.
@@ -140,6 +156,8 @@ func (d *Description) Append(w *Writer) {
 			w.Text(c[1])
 		}
 		w.End()
+		w.Key("docs")
+		w.Text(f.Docs)
 		w.End()
 	}
 	w.End()
@@ -182,6 +200,10 @@ func (d *Description) Append(w *Writer) {
 		w.Text(c.Query)
 		w.Key("cookie")
 		w.Text(c.Cookie)
+		w.Key("param")
+		w.Text(c.Param)
+		w.Key("request")
+		w.Bool(c.Request)
 		w.End()
 	}
 	w.End()
@@ -227,7 +249,7 @@ func ReadDescription(v Value) (*Description, error) {
 	}
 	for it := families.Items(); it.Next(); {
 		f := fields{of: it.Value(), where: fmt.Sprintf("description: family %d", len(d.Families))}
-		family := Family{Prefix: f.text("prefix"), Errors: append(Value(nil), f.of.Get("errors")...)}
+		family := Family{Prefix: f.text("prefix"), Docs: f.text("docs"), Errors: append(Value(nil), f.of.Get("errors")...)}
 		for codes := f.get("codes", Map).Entries(); codes.Next(); {
 			own, ok := codes.Value().Text()
 			if !ok {
@@ -238,6 +260,9 @@ func ReadDescription(v Value) (*Description, error) {
 		if f.err != nil {
 			return nil, f.err
 		}
+		if family.Docs != "" && !strings.HasPrefix(family.Docs, "/") && !strings.HasPrefix(family.Docs, "https://") {
+			return nil, fmt.Errorf("%s: docs %q: want a path or an https URL", f.where, family.Docs)
+		}
 		if len(family.Prefix) == 0 || family.Prefix[0] != '/' {
 			return nil, fmt.Errorf("%s: prefix %q: want it to begin with '/'", f.where, family.Prefix)
 		}
@@ -247,7 +272,7 @@ func ReadDescription(v Value) (*Description, error) {
 		f := fields{of: it.Value(), where: fmt.Sprintf("description: credential %d", len(d.Credentials))}
 		source := CredentialSource{
 			Kind: f.text("kind"), Header: f.text("header"), Scheme: f.text("scheme"),
-			Query: f.text("query"), Cookie: f.text("cookie"),
+			Query: f.text("query"), Cookie: f.text("cookie"), Param: f.text("param"), Request: f.bool("request"),
 		}
 		if f.err != nil {
 			return nil, f.err
@@ -288,9 +313,9 @@ func readRoute(v Value, families int) (Route, error) {
 		return r, fmt.Errorf("%s: method: want GET, POST, PUT, PATCH or DELETE", f.where)
 	}
 	switch r.Body {
-	case NoBody, JSONBody, FormBody, RawBody:
+	case NoBody, JSONBody, FormBody, RawBody, AnyBody:
 	default:
-		return r, fmt.Errorf("%s: body %q: want json, form, raw or nothing", f.where, r.Body)
+		return r, fmt.Errorf("%s: body %q: want json, form, raw, any or nothing", f.where, r.Body)
 	}
 	if len(r.Pattern) == 0 || r.Pattern[0] != '/' {
 		return r, fmt.Errorf("%s: want the pattern to begin with '/'", f.where)

@@ -45,14 +45,26 @@ func longer(t *testing.T, v abi.Value) abi.Value {
 	})
 }
 
+// shorter returns the first n elements of the record v, as an older version of
+// the contract might send it.
+func shorter(v abi.Value, n int) abi.Value {
+	return value(func(w *abi.Writer) {
+		w.FixedArray(n)
+		for it := v.Items(); n > 0 && it.Next(); n-- {
+			w.Raw(it.Value())
+		}
+	})
+}
+
 func TestRequestsComeThrough(t *testing.T) {
-	caller := abi.Caller{Account: "a1", App: "app", Proof: "token", Token: "t1", Expires: 1700000000000000}
+	caller := abi.Caller{Account: "a1", App: "app", Proof: "token", Token: "t1", Expires: 1700000000000000,
+		Scheme: "md5", Name: "Ann", Limit: 100, Window: 3600}
 	sent := abi.Request{
 		Kind: abi.CallRequest, Route: 300, Method: "POST", Path: "/v2/ü", Params: abi.Value(pairs("x", "y")),
 		Query: pairs("q", "1"), Headers: pairs("Content-Type", "application/json"),
 		BodyKind: abi.BodyValue, Body: value(func(w *abi.Writer) { w.Array(); w.Int(-5); w.End() }),
-		Caller: caller, Credential: abi.Credential{Kind: "token", Value: "secret"},
-		Time: 1700000000000001, Remote: "2001:db8::1", ID: "r1", BaseURL: "https://example.org",
+		Caller: caller, Credential: abi.Credential{Kind: "token", Value: "secret", Family: "/v2", Origin: "https://app.example"},
+		Time: 1700000000000001, Remote: "2001:db8::1", ID: "r1", BaseURL: "https://example.org", Target: "/v2/%C3%BC",
 	}
 	frame := value(sent.Append)
 	if !frame.Valid() {
@@ -68,7 +80,7 @@ func TestRequestsComeThrough(t *testing.T) {
 				Kind: sent.Kind, Route: sent.Route, Method: []byte(sent.Method), Path: []byte(sent.Path), Params: sent.Params,
 				Query: sent.Query, Headers: sent.Headers, BodyKind: sent.BodyKind, Body: sent.Body,
 				Caller: got.Caller, Credential: got.Credential,
-				Time: sent.Time, Remote: []byte(sent.Remote), ID: []byte(sent.ID), BaseURL: []byte(sent.BaseURL),
+				Time: sent.Time, Remote: []byte(sent.Remote), ID: []byte(sent.ID), BaseURL: []byte(sent.BaseURL), Target: []byte(sent.Target),
 			}
 			if !reflect.DeepEqual(got, want) {
 				t.Errorf("got %+v\nwant %+v", got, want)
@@ -85,6 +97,26 @@ func TestRequestsComeThrough(t *testing.T) {
 			}
 		})
 	}
+	t.Run("from an older host", func(t *testing.T) {
+		var got abi.RawRequest
+		if err := abi.ReadRequest(shorter(frame, 15), &got); err != nil || string(got.BaseURL) != sent.BaseURL || len(got.Target) > 0 {
+			t.Errorf("%+v, %v", got, err)
+		}
+		c, err := abi.ReadCaller(shorter(got.Caller, 5))
+		if want := (abi.Caller{Account: "a1", App: "app", Proof: "token", Token: "t1", Expires: caller.Expires}); err != nil || c != want {
+			t.Errorf("caller %+v, %v", c, err)
+		}
+		cred, err := abi.ReadCredential(shorter(got.Credential, 2))
+		if want := (abi.Credential{Kind: "token", Value: "secret"}); err != nil || cred != want {
+			t.Errorf("credential %+v, %v", cred, err)
+		}
+		if _, err := abi.ReadCaller(shorter(got.Caller, 4)); err == nil {
+			t.Error("a caller of 4 is taken")
+		}
+		if err := abi.ReadRequest(shorter(frame, 14), &got); err == nil {
+			t.Error("a request of 14 is taken")
+		}
+	})
 	t.Run("reading one allocates nothing", func(t *testing.T) {
 		var got abi.RawRequest
 		if n := testing.AllocsPerRun(100, func() {
@@ -255,7 +287,7 @@ func TestDescriptionsThatAreRefused(t *testing.T) {
 		{"a relative prefix", func(d *abi.Description) { d.Families[1].Prefix = "v1" }, `description: family 1: prefix "v1": want it to begin with '/'`},
 		{"a relative pattern", func(d *abi.Description) { d.Routes[0].Pattern = "a" }, "description: route GET a: want the pattern to begin with '/'"},
 		{"an unknown method", func(d *abi.Description) { d.Routes[0].Method = "get" }, "description: route get /v1/a/:b: method: want GET, POST, PUT, PATCH or DELETE"},
-		{"an unknown body", func(d *abi.Description) { d.Routes[1].Body = "xml" }, `description: route POST /x: body "xml": want json, form, raw or nothing`},
+		{"an unknown body", func(d *abi.Description) { d.Routes[1].Body = "xml" }, `description: route POST /x: body "xml": want json, form, raw, any or nothing`},
 		{"a family that is not there", func(d *abi.Description) { d.Routes[1].Family = 2 }, "description: route POST /x: family 2 is not one of the 2 described"},
 		{"a negative size", func(d *abi.Description) { d.Routes[1].MaxBody = -1 }, "description: route POST /x: max_body -1 is negative"},
 		{"a negative deadline", func(d *abi.Description) { d.Routes[1].Deadline = -time.Minute }, "description: route POST /x: deadline of -59999 ms: want 0 to 86400000"},

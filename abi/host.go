@@ -35,6 +35,18 @@ type Host interface {
 	// what a login compares with when there is no such account.
 	VerifyPassword(hash, password []byte) (bool, error)
 
+	// BodyDigest returns the digest ("sha-256" or "sha-512", made natively) of the
+	// body of the request as it came, before any decoding. It fails with
+	// ErrArgument for another algorithm.
+	BodyDigest(algorithm string) ([]byte, error)
+	// VerifyEd25519 tells whether a signature of a message is by the holder of
+	// the key (checked natively). A key that is not of 32 bytes matches nothing.
+	VerifyEd25519(key, message, signature []byte) (bool, error)
+	// Fetch makes an outbound request to a host that the manifest lets the plugin
+	// reach. It goes out once, however often the call is run; what is wrong with
+	// the request, the name or the server is the reply's Error.
+	Fetch(*Fetch) (*FetchReply, error)
+
 	// Config returns a setting of the plugin from the operator's manifest.
 	Config(key string) (value string, found bool)
 	// Log writes a line to the host's log, under the plugin's name and the

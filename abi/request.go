@@ -86,6 +86,13 @@ type Caller struct {
 	Proof   string // what proved it: the kind of the credential
 	Token   string // an id of the token or session, not the secret itself
 	Expires int64  // when the proof ends, in microseconds since the epoch; 0: it does not
+	Scheme  string // how the kind was proven, where there is more than one way: "md5", "ed25519"
+	Name    string // under which others may see the account; "" if the check did not look
+
+	// Limit is how many requests of the application the host lets through in any
+	// Window, in seconds; 0: as many as come.
+	Limit  int64
+	Window int64
 }
 
 // IsZero tells whether c is nobody.
@@ -98,19 +105,29 @@ func (c *Caller) append(w *Writer) {
 	w.Text(c.Proof)
 	w.Text(c.Token)
 	w.Int(c.Expires)
+	w.Text(c.Scheme)
+	w.Text(c.Name)
+	w.Int(c.Limit)
+	w.Int(c.Window)
 }
 
 func readCaller(r *Reader) (c Caller) {
 	n := r.Array()
-	if n < callerFields {
+	if n < leastCallerFields {
 		r.fail()
 		return c
 	}
 	// One string for all texts, since it is made for every request: each ends
 	// where the reader stood behind it.
-	var texts [4]struct{ size, end int }
+	var texts [6]struct{ size, end int }
 	start := r.pos
 	for i := range texts {
+		if i == 4 {
+			c.Expires = r.Int()
+			if n < callerFields { // of a plugin that knows of no more
+				break
+			}
+		}
 		texts[i].size = len(r.TextBytes())
 		texts[i].end = r.pos - start
 	}
@@ -118,18 +135,28 @@ func readCaller(r *Reader) (c Caller) {
 		return c
 	}
 	all := string(r.buf[start:r.pos])
-	for i, field := range [...]*string{&c.Account, &c.App, &c.Proof, &c.Token} {
+	for i, field := range [...]*string{&c.Account, &c.App, &c.Proof, &c.Token, &c.Scheme, &c.Name} {
 		*field = all[texts[i].end-texts[i].size : texts[i].end]
 	}
-	c.Expires = r.Int()
+	if n < callerFields {
+		r.Skip(n - leastCallerFields)
+		return c
+	}
+	c.Limit, c.Window = r.Int(), r.Int()
 	r.Skip(n - callerFields)
 	return c
 }
 
-// A Credential is what a request shows of itself: a token, a session cookie.
+// A Credential is what a request shows of itself: a token, a session cookie, a
+// signature.
 type Credential struct {
 	Kind  string // the kind under which the plugin declared where to find it
 	Value string
+
+	// Where it is shown. A check that is not told differently by these must
+	// answer alike for all of them.
+	Family string // prefix of the family of the route
+	Origin string // web origin that the request comes from, as the browser says; "" if it does not
 }
 
 // A Request is the frame that a host sends. Its byte slices point into the
@@ -150,13 +177,18 @@ type Request struct {
 	Remote     string     // the client's address, without a port
 	ID         string     // the request's id, as in the log
 	BaseURL    string     // scheme and host that the client used
+	Target     string     // path and query as they were sent; of CallAuthenticate alone
 }
 
 // How many elements the frames have. A reader takes more.
 const (
-	requestFields    = 15
-	callerFields     = 5
-	credentialFields = 2
+	requestFields    = 16
+	callerFields     = 9
+	credentialFields = 4
+
+	leastRequestFields    = 15 // what the first readers knew
+	leastCallerFields     = 5
+	leastCredentialFields = 2
 )
 
 // Append writes the frame.
@@ -184,11 +216,14 @@ func (q *Request) Append(w *Writer) {
 		w.FixedArray(credentialFields)
 		w.Text(q.Credential.Kind)
 		w.Text(q.Credential.Value)
+		w.Text(q.Credential.Family)
+		w.Text(q.Credential.Origin)
 	}
 	w.Int(q.Time)
 	w.Text(q.Remote)
 	w.Text(q.ID)
 	w.Text(q.BaseURL)
+	w.Text(q.Target)
 }
 
 // ErrFrame is returned for a frame that is not what the contract says.
@@ -212,13 +247,14 @@ type RawRequest struct {
 	Remote     []byte
 	ID         []byte
 	BaseURL    []byte
+	Target     []byte
 }
 
 // ReadRequest takes a frame apart.
 func ReadRequest(frame []byte, q *RawRequest) error {
 	r := Value(frame).Read()
 	n := r.Array()
-	if n < requestFields {
+	if n < leastRequestFields {
 		return ErrFrame
 	}
 	q.Kind = CallKind(r.byte())
@@ -236,7 +272,12 @@ func ReadRequest(frame []byte, q *RawRequest) error {
 	q.Remote = r.TextBytes()
 	q.ID = r.TextBytes()
 	q.BaseURL = r.TextBytes()
-	r.Skip(n - requestFields)
+	q.Target = nil
+	if n >= requestFields {
+		q.Target = r.TextBytes()
+		n -= requestFields - leastRequestFields
+	}
+	r.Skip(n - leastRequestFields)
 	if !r.Done() {
 		return ErrFrame
 	}
@@ -260,11 +301,15 @@ func ReadCaller(v Value) (Caller, error) {
 func ReadCredential(v Value) (Credential, error) {
 	r := v.Read()
 	n := r.Array()
-	if n < credentialFields {
+	if n < leastCredentialFields {
 		return Credential{}, ErrFrame
 	}
 	c := Credential{Kind: r.Text(), Value: r.Text()}
-	r.Skip(n - credentialFields)
+	if n >= credentialFields {
+		c.Family, c.Origin = r.Text(), r.Text()
+		n -= credentialFields - leastCredentialFields
+	}
+	r.Skip(n - leastCredentialFields)
 	if !r.Done() {
 		return Credential{}, ErrFrame
 	}

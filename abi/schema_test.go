@@ -29,6 +29,7 @@ func TestTheSchemaNamesEverything(t *testing.T) {
 		"`" + string(abi.JSONBody) + "`", "`" + string(abi.FormBody) + "`", "`" + string(abi.RawBody) + "`",
 		"| `" + abi.HostNotFound + "` | 404", "| `" + abi.HostMethod + "` | 405", "| `" + abi.HostUnauthenticated + "` | 401",
 		"| `" + abi.HostBadRequest + "` | 400", "| `" + abi.HostTooLarge + "` | 413", "| `" + abi.HostBusy + "` | 503",
+		"| `" + abi.HostCrossOrigin + "` | 403", "| `" + abi.HostLimited + "` | 429", "`" + string(abi.AnyBody) + "`",
 		"| `" + abi.HostTimeout + "` | 504", "| `" + abi.HostInternal + "` | 500",
 		"`$status`", "`$code`", "`$message`", "`$detail`", "`$time`", "`$request`",
 	}

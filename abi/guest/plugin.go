@@ -41,6 +41,11 @@ type Handler func(w *Response, r *Request) error
 // An Authenticator finds out who presents a credential. It can read and not
 // write. The answer may be kept by the host until Caller.Expires or until one of
 // the keys that were read changes, whichever is first.
+//
+// A credential from a source that says Request is the request r itself, which
+// has its method, target, query, headers, form and body digest, but no route. It
+// is checked in the transaction of the request: the check may write, what it
+// writes is kept also if the request is then refused, and its answer is not kept.
 type Authenticator func(r *Request, c abi.Credential) (abi.Caller, error)
 
 // A Plugin is a description and the handlers behind it.
@@ -91,6 +96,13 @@ func (p *Plugin) Family(prefix string, form func(w *abi.Writer)) *Family {
 	return &Family{p, len(p.desc.Families) - 1}
 }
 
+// Docs says where the family is documented, for people whose browser is refused:
+// a path or a URL.
+func (f *Family) Docs(place string) *Family {
+	f.p.desc.Families[f.index].Docs = place
+	return f
+}
+
 // Code gives an error that the host finds (one of the abi.Host… codes) the
 // family's own code.
 func (f *Family) Code(host, own string) *Family {
@@ -124,6 +136,10 @@ func Form(r *abi.Route) { r.Body = abi.FormBody }
 
 // Raw passes the body on as it is.
 func Raw(r *abi.Route) { r.Body = abi.RawBody }
+
+// Any has the host parse the body as its Content-Type says: as form fields, as
+// JSON, or not at all.
+func Any(r *abi.Route) { r.Body = abi.AnyBody }
 
 // MaxBody bounds the body, in bytes, below the host's own limit.
 func MaxBody(n int) RouteOption { return func(r *abi.Route) { r.MaxBody = n } }

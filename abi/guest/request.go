@@ -3,6 +3,7 @@ package guest
 import (
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/edgeset/edgeset/abi"
@@ -24,7 +25,11 @@ func (r *Request) Method() string { return string(r.raw.Method) }
 // Path returns the decoded path.
 func (r *Request) Path() string { return string(r.raw.Path) }
 
-// Param returns what a ":name" of the route's pattern matched.
+// Target returns path and query as they were sent. It is empty but for an
+// Authenticator whose credential is the request.
+func (r *Request) Target() string { return string(r.raw.Target) }
+
+// Param returns what a ":name" or "*name" of the route's pattern matched.
 func (r *Request) Param(name string) string { return string(r.ParamBytes(name)) }
 
 // ParamBytes is Param without a copy.
@@ -33,7 +38,7 @@ func (r *Request) ParamBytes(name string) []byte {
 	params := r.raw.Params.Read()
 	n := params.Array()
 	for i := 0; i < len(pattern); i++ {
-		if pattern[i] != ':' || pattern[i-1] != '/' {
+		if pattern[i] != ':' && pattern[i] != '*' || pattern[i-1] != '/' {
 			continue
 		}
 		end := i + 1
@@ -113,6 +118,25 @@ func (r *Request) Form() abi.Pairs {
 // Header returns the first header of that name, in any case, or "".
 func (r *Request) Header(name string) string { s, _ := r.raw.Headers.GetFold(name); return s }
 
+// Headers returns all headers in their order, with names in any case.
+func (r *Request) Headers() abi.Pairs { return r.raw.Headers }
+
+// Cookie returns the value of the first cookie of that name, or "".
+func (r *Request) Cookie(name string) string {
+	for cookie := range strings.SplitSeq(r.Header("Cookie"), ";") {
+		if k, v, ok := strings.Cut(strings.TrimSpace(cookie), "="); ok && k == name {
+			return v
+		}
+	}
+	return ""
+}
+
+// BodyKind tells as what the body was parsed.
+func (r *Request) BodyKind() abi.BodyKind { return r.raw.BodyKind }
+
+// BodyDigest returns the digest of the body as it came, by "sha-256" or "sha-512".
+func (r *Request) BodyDigest(algorithm string) ([]byte, error) { return r.host.BodyDigest(algorithm) }
+
 // Body returns the value of a JSON body; no value if the body is empty.
 func (r *Request) Body() abi.Value {
 	if r.raw.BodyKind != abi.BodyValue {
@@ -166,6 +190,17 @@ func (r *Request) HashPassword(password string) ([]byte, error) {
 func (r *Request) VerifyPassword(hash []byte, password string) (bool, error) {
 	return r.host.VerifyPassword(hash, []byte(password))
 }
+
+// VerifyEd25519 tells whether a signature of a message is by the holder of the
+// key.
+func (r *Request) VerifyEd25519(key, message, signature []byte) (bool, error) {
+	return r.host.VerifyEd25519(key, message, signature)
+}
+
+// Fetch makes an outbound request, to a host that the manifest lets the plugin
+// reach. A reply with Error is one that did not come; a returned error is the
+// host's failure.
+func (r *Request) Fetch(f *abi.Fetch) (*abi.FetchReply, error) { return r.host.Fetch(f) }
 
 // Logf writes a line to the host's log.
 func (r *Request) Logf(level abi.LogLevel, format string, args ...any) {

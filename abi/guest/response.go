@@ -46,6 +46,13 @@ func (w *Response) Bytes(contentType string, b []byte) {
 	w.body.Bytes(b)
 }
 
+// Redirect sends the client elsewhere: 303 has it GET the place, 302 is what
+// browsers are used to, 307 and 308 keep the method.
+func (w *Response) Redirect(status int, location string) {
+	w.status = status
+	w.Header("Location", location)
+}
+
 // Fail makes the answer a refusal in the form of the family, and keeps what the
 // handler wrote: for the refusal that must leave a trace, such as a failed
 // login that counts. The handler then returns nil. One that returns an error

@@ -68,6 +68,16 @@ func passwordHash(password unsafe.Pointer, passwordLen uint32, buf unsafe.Pointe
 //go:wasmimport edge password_verify
 func passwordVerify(hash unsafe.Pointer, hashLen uint32, password unsafe.Pointer, passwordLen uint32) int64
 
+//go:wasmimport edge body_digest
+func bodyDigest(algorithm unsafe.Pointer, algorithmLen uint32, buf unsafe.Pointer, size uint32) int64
+
+//go:wasmimport edge ed25519_verify
+func ed25519Verify(key unsafe.Pointer, keyLen uint32, message unsafe.Pointer, messageLen uint32,
+	signature unsafe.Pointer, signatureLen uint32) int64
+
+//go:wasmimport edge fetch
+func fetch(request unsafe.Pointer, requestLen uint32, buf unsafe.Pointer, size uint32) int64
+
 // take copies the result that did not fit the last call's buffer.
 //
 //go:wasmimport edge take
@@ -199,6 +209,32 @@ func (h *imports) VerifyPassword(hash, password []byte) (bool, error) {
 	p, pn := ptr(password)
 	n := passwordVerify(s, sn, p, pn)
 	return n == 1, check(n)
+}
+
+func (h *imports) BodyDigest(algorithm string) ([]byte, error) {
+	a, an := ptr([]byte(algorithm))
+	b, bn := ptr(h.room)
+	return h.result(bodyDigest(a, an, b, bn))
+}
+
+func (h *imports) VerifyEd25519(key, message, signature []byte) (bool, error) {
+	k, kn := ptr(key)
+	m, mn := ptr(message)
+	s, sn := ptr(signature)
+	n := ed25519Verify(k, kn, m, mn, s, sn)
+	return n == 1, check(n)
+}
+
+func (h *imports) Fetch(f *abi.Fetch) (*abi.FetchReply, error) {
+	var w abi.Writer
+	f.Append(&w)
+	q, qn := ptr(w.Value())
+	b, bn := ptr(h.room)
+	record, err := h.result(fetch(q, qn, b, bn))
+	if err != nil {
+		return nil, err
+	}
+	return abi.ReadFetchReply(record)
 }
 
 func (h *imports) Config(key string) (string, bool) { return pdk.GetConfig(key) }

@@ -52,6 +52,7 @@ type Request struct {
 	Headers map[string]string //
 	Caller  *abi.Caller       // instead of the client's
 	Remote  string            // "" is 127.0.0.1
+	Family  string            // prefix of the family that a credential is shown to
 }
 
 // Do sends a request through the plugin's route table and returns the answer.
@@ -99,6 +100,19 @@ func (c *Client) Do(q Request) *Response {
 		f.BodyKind, f.Body = abi.BodyForm, queryPairs(c.t, q.Form.Encode())
 	case route.Body == abi.RawBody:
 		f.BodyKind, f.Body = abi.BodyRaw, q.Raw
+	case route.Body == abi.AnyBody:
+		switch {
+		case q.JSON != "":
+			if f.Body, err = parseJSON(q.JSON); err != nil {
+				return c.failure(&abi.Error{Status: 400, Code: "bad_json", Message: err.Error()}, route.Family)
+			}
+			f.BodyKind, c.Host.body = abi.BodyValue, []byte(q.JSON)
+		case q.Form != nil:
+			f.BodyKind, f.Body, c.Host.body = abi.BodyForm, queryPairs(c.t, q.Form.Encode()), []byte(q.Form.Encode())
+		case q.Raw != nil:
+			f.BodyKind, f.Body, c.Host.body = abi.BodyRaw, q.Raw, q.Raw
+		}
+		defer func() { c.Host.body = nil }()
 	}
 	return c.do(&f, !route.Write, route.Family)
 }
@@ -106,10 +120,58 @@ func (c *Client) Do(q Request) *Response {
 // Authenticate asks the plugin who presents a credential.
 func (c *Client) Authenticate(kind, secret string) (abi.Caller, error) {
 	c.t.Helper()
-	r := c.do(&abi.Request{
+	return c.check(&abi.Request{
 		Kind: abi.CallAuthenticate, Time: c.Host.Now.UnixMicro(), ID: "test",
 		Credential: abi.Credential{Kind: kind, Value: secret},
-	}, true, 0)
+	}, true)
+}
+
+// AuthenticateIn is Authenticate for a credential that is shown in a place: the
+// prefix of a family, and a web origin.
+func (c *Client) AuthenticateIn(family, origin, kind, secret string) (abi.Caller, error) {
+	c.t.Helper()
+	return c.check(&abi.Request{
+		Kind: abi.CallAuthenticate, Time: c.Host.Now.UnixMicro(), ID: "test",
+		Credential: abi.Credential{Kind: kind, Value: secret, Family: family, Origin: origin},
+	}, true)
+}
+
+// AuthenticateRequest asks the plugin who makes a request that is its own
+// credential; value is what stood where the plugin has the host look. What the
+// check writes is kept unless it refuses. Of the bodies of q there is at most
+// one; a Host header is the request's authority.
+func (c *Client) AuthenticateRequest(kind, value string, q Request) (abi.Caller, error) {
+	c.t.Helper()
+	if q.Method == "" {
+		q.Method = "GET"
+	}
+	u, err := url.Parse(q.Path)
+	if err != nil {
+		c.t.Fatalf("guesttest: path %q: %v", q.Path, err)
+	}
+	f := &abi.Request{
+		Kind: abi.CallAuthenticate, Method: q.Method, Path: u.Path, Target: q.Path, Query: abi.Pairs(queryPairs(c.t, u.RawQuery)),
+		Headers: headerPairs(q.Headers), Time: c.Host.Now.UnixMicro(), Remote: "127.0.0.1", ID: "test", BaseURL: "http://edge.test",
+		Credential: abi.Credential{Kind: kind, Value: value, Family: q.Family, Origin: q.Headers["Origin"]},
+	}
+	if host := q.Headers["Host"]; host != "" {
+		f.BaseURL = "http://" + host
+	}
+	switch {
+	case q.JSON != "":
+		f.BodyKind, c.Host.body = abi.BodyValue, []byte(q.JSON)
+	case q.Form != nil:
+		f.BodyKind, f.Body, c.Host.body = abi.BodyForm, queryPairs(c.t, q.Form.Encode()), []byte(q.Form.Encode())
+	case q.Raw != nil:
+		f.BodyKind, c.Host.body = abi.BodyRaw, q.Raw
+	}
+	defer func() { c.Host.body = nil }()
+	return c.check(f, false)
+}
+
+func (c *Client) check(f *abi.Request, readOnly bool) (abi.Caller, error) {
+	c.t.Helper()
+	r := c.do(f, readOnly, 0)
 	if r.Err != nil {
 		return abi.Caller{}, r.Err
 	}
@@ -176,6 +238,13 @@ func (c *Client) route(method, path string) (index int, params []string) {
 }
 
 func match(pattern, segments []string) (params []string, ok bool) {
+	if n := len(pattern); strings.HasPrefix(pattern[n-1], "*") && len(segments) >= n {
+		rest := strings.Join(segments[n-1:], "/")
+		if params, ok = match(pattern[:n-1], segments[:n-1]); !ok || rest == "" {
+			return nil, false
+		}
+		return append(params, rest), true
+	}
 	if len(pattern) != len(segments) {
 		return nil, false
 	}

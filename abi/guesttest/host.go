@@ -2,8 +2,10 @@ package guesttest
 
 import (
 	"bytes"
+	"crypto/ed25519"
 	"crypto/rand"
 	"crypto/sha256"
+	"crypto/sha512"
 	"crypto/subtle"
 	"encoding/binary"
 	"maps"
@@ -22,7 +24,10 @@ type Host struct {
 	Now time.Time
 	// Settings are what the operator's manifest would set.
 	Settings map[string]string
+	// Web answers outbound requests; nil: the manifest allows none.
+	Web func(*abi.Fetch) *abi.FetchReply
 
+	body    []byte // of the request that is under way
 	entries map[string]entry
 	stamp   int64
 }
@@ -217,6 +222,32 @@ func (x *txn) VerifyPassword(hash, password []byte) (bool, error) {
 	}
 	sum := sha256.Sum256(append(slices.Clone(hash[:16]), password...))
 	return subtle.ConstantTimeCompare(sum[:], hash[16:]) == 1, nil
+}
+
+// BodyDigest implements abi.Host.
+func (x *txn) BodyDigest(algorithm string) ([]byte, error) {
+	switch algorithm {
+	case "sha-256":
+		sum := sha256.Sum256(x.body)
+		return sum[:], nil
+	case "sha-512":
+		sum := sha512.Sum512(x.body)
+		return sum[:], nil
+	}
+	return nil, abi.ErrArgument
+}
+
+// VerifyEd25519 implements abi.Host.
+func (x *txn) VerifyEd25519(key, message, signature []byte) (bool, error) {
+	return len(key) == ed25519.PublicKeySize && ed25519.Verify(key, message, signature), nil
+}
+
+// Fetch implements abi.Host.
+func (x *txn) Fetch(f *abi.Fetch) (*abi.FetchReply, error) {
+	if x.Web == nil {
+		return nil, abi.ErrDenied
+	}
+	return x.Web(f), nil
 }
 
 func (x *txn) Config(key string) (string, bool) { s, ok := x.Settings[key]; return s, ok }

@@ -165,6 +165,11 @@ func (l *Loader) plugin(ctx context.Context, spec PluginSpec) (*Plugin, error) {
 		if p.Edge.Egress, err = extism.NewEgress(spec.Egress); err != nil {
 			return nil, fmt.Errorf("egress: %w", err)
 		}
+		instances := spec.Instances
+		if instances == 0 {
+			instances = engine.DefaultInstances()
+		}
+		p.Edge.Fetching = make(chan struct{}, max(1, instances/2))
 	}
 	// While it is being initialised a plugin may log and read its settings.
 	// Instances may start at the same time, and long after this one.

@@ -40,7 +40,7 @@ type PluginSpec struct {
 	Name   string            `toml:"name"`   // as the plugin describes itself
 	Source string            `toml:"source"` // "embedded:sharing", or a file
 	Grants []string          `toml:"grants"` // "kv", "passwords"
-	Egress []string          `toml:"egress"` // hosts it may call; "private:" before one allows private addresses
+	Egress []string          `toml:"egress"` // hosts it may call, "*" for any; "private:" before one allows private addresses
 	Config map[string]string `toml:"config"`
 
 	Memory    Size     `toml:"memory"`    // of an instance; default 64MiB
@@ -115,9 +115,11 @@ func (d *Duration) UnmarshalText(text []byte) error {
 func DefaultManifest(plugins ...string) *Manifest {
 	spec := Spec{Name: "default", Hosts: []string{"*"}, Origins: []string{"*"}}
 	for _, name := range plugins {
-		spec.Plugins = append(spec.Plugins, PluginSpec{
-			Name: name, Source: embeddedScheme + name, Grants: []string{"kv", "passwords"},
-		})
+		p := PluginSpec{Name: name, Source: embeddedScheme + name, Grants: []string{"kv", "passwords"}}
+		if name == "signing" {
+			p.Egress = []string{"*"} // people sign in with an OpenID of wherever
+		}
+		spec.Plugins = append(spec.Plugins, p)
 	}
 	return &Manifest{Deployments: []Spec{spec}}
 }

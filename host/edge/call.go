@@ -28,7 +28,10 @@ type Plugin struct {
 	Config map[string]string
 	Grants []string
 	Egress *extism.Egress // nil: no outbound HTTP
-	Log    *slog.Logger
+	// Fetching bounds the outbound requests at a time by its capacity; nil: no
+	// bound.
+	Fetching chan struct{}
+	Log      *slog.Logger
 }
 
 func (p *Plugin) granted(grant string) bool { return slices.Contains(p.Grants, grant) }
@@ -54,6 +57,12 @@ type Call struct {
 	memo    memo
 	env     extism.State
 
+	// Body is the body of the request as it came.
+	Body []byte
+
+	// ReadOnly refuses writes, also on a transaction that could take them.
+	ReadOnly bool
+
 	// TrackReads has the keys that are read kept in Reads: what a cached
 	// answer depends on. Scanned tells that a range was read, too.
 	TrackReads bool
@@ -69,7 +78,7 @@ type Call struct {
 func (c *Call) Start(ctx context.Context, p *Plugin, request string) {
 	c.ctx, c.plugin, c.request = ctx, p, request
 	c.prefix = append(append(c.prefix[:0], p.Name...), 0)
-	c.TrackReads, c.TrackWrites = false, false
+	c.TrackReads, c.TrackWrites, c.ReadOnly, c.Body = false, false, false, nil
 	c.memo.forget()
 	c.txn, c.failure, c.pending = nil, nil, nil
 	c.read, c.logged = 0, 0
@@ -91,7 +100,7 @@ const maxKept = 256 << 10
 // End lets go of what the request left behind: replies from outside, the
 // transaction, large buffers.
 func (c *Call) End() {
-	c.ctx, c.plugin, c.request = context.Background(), nil, ""
+	c.ctx, c.plugin, c.request, c.Body = context.Background(), nil, "", nil
 	c.txn, c.failure, c.pending = nil, nil, nil
 	c.memo.forget()
 	c.env.Reset(nil, nil)
@@ -155,6 +164,16 @@ func (c *Call) check(keyLen int) error {
 		return abi.ErrDenied
 	case keyLen == 0 || keyLen > maxKey:
 		return abi.ErrKey
+	}
+	return nil
+}
+
+func (c *Call) checkWrite(keyLen int) error {
+	if err := c.check(keyLen); err != nil {
+		return err
+	}
+	if c.ReadOnly {
+		return abi.ErrReadOnly
 	}
 	return nil
 }
@@ -237,7 +256,7 @@ func (c *Call) GetMany(keys [][]byte) ([][]byte, error) {
 
 // Put implements abi.Host.
 func (c *Call) Put(key, value []byte, ttl time.Duration) error {
-	if err := c.check(len(key)); err != nil {
+	if err := c.checkWrite(len(key)); err != nil {
 		return err
 	}
 	k := c.full(&c.key, key)
@@ -247,7 +266,7 @@ func (c *Call) Put(key, value []byte, ttl time.Duration) error {
 
 // PutStamped implements abi.Host.
 func (c *Call) PutStamped(prefix, suffix, value []byte, ttl time.Duration) error {
-	if err := c.check(len(prefix) + store.StampSize + len(suffix)); err != nil {
+	if err := c.checkWrite(len(prefix) + store.StampSize + len(suffix)); err != nil {
 		return err
 	}
 	return c.storeError(c.txn.PutStamped(c.full(&c.key, prefix), suffix, value, ttl))
@@ -255,7 +274,7 @@ func (c *Call) PutStamped(prefix, suffix, value []byte, ttl time.Duration) error
 
 // Delete implements abi.Host.
 func (c *Call) Delete(key []byte) error {
-	if err := c.check(len(key)); err != nil {
+	if err := c.checkWrite(len(key)); err != nil {
 		return err
 	}
 	k := c.full(&c.key, key)

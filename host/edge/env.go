@@ -1,10 +1,6 @@
 package edge
 
 import (
-	"bytes"
-	"errors"
-	"fmt"
-
 	"github.com/edgeset/edgeset/abi"
 	"github.com/edgeset/edgeset/host/extism"
 )
@@ -45,6 +41,9 @@ func (c *Call) VarSet(name string, value []byte) error {
 	if err != nil {
 		return err
 	}
+	if c.ReadOnly {
+		return abi.ErrReadOnly
+	}
 	c.wrote(k)
 	if value == nil {
 		return c.storeError(c.txn.Delete(k))
@@ -64,22 +63,10 @@ func (c *Call) KVDelete(key []byte) error { return c.Delete(key) }
 // HTTP implements extism.Env. A request goes out once, however often the call
 // is run.
 func (c *Call) HTTP(q *extism.HTTPRequest) (*extism.HTTPResponse, error) {
-	if c.plugin.Egress == nil {
-		return nil, fmt.Errorf("%w: egress to %s", abi.ErrDenied, q.URL)
-	}
-	if c.txn == nil {
-		return nil, errors.New("outbound requests are made while a request is served, not at the start")
-	}
-	var header bytes.Buffer
-	if err := q.Header.Write(&header); err != nil {
-		return nil, err
-	}
-	ask := question("http", []byte(q.Method), []byte(q.URL), header.Bytes(), q.Body)
-	reply, err := once(&c.memo, ask, func() (*extism.HTTPResponse, error) { return c.plugin.Egress.Do(c.ctx, q) })
+	reply, err := c.fetch(q)
 	if err != nil {
 		return nil, err
 	}
-	// Recorded replies stay in memory until the request is answered.
 	return reply, c.spend(len(reply.Body))
 }
 

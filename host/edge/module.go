@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"time"
@@ -175,14 +176,56 @@ var functions = []struct {
 			return
 		}
 		match, err := current(ctx).VerifyPassword(hash, password)
-		switch {
-		case err != nil:
-			s[0] = code(abi.CodeOf(err))
-		case match:
-			s[0] = 1
-		default:
-			s[0] = 0
+		s[0] = truth(match, err)
+	}},
+	{"body_digest", 4, i64, func(ctx context.Context, m api.Module, s []uint64) {
+		c, mem := current(ctx), m.Memory()
+		algorithm, ok := mem.Read(uint32(s[0]), uint32(s[1]))
+		if !ok {
+			s[0] = code(abi.CodeArgument)
+			return
 		}
+		digest, err := c.BodyDigest(string(algorithm))
+		if err != nil {
+			s[0] = code(abi.CodeOf(err))
+			return
+		}
+		s[0] = c.answer(mem, s[2], s[3], digest)
+	}},
+	{"ed25519_verify", 6, i64, func(ctx context.Context, m api.Module, s []uint64) {
+		mem := m.Memory()
+		key, ok1 := mem.Read(uint32(s[0]), uint32(s[1]))
+		message, ok2 := mem.Read(uint32(s[2]), uint32(s[3]))
+		signature, ok3 := mem.Read(uint32(s[4]), uint32(s[5]))
+		if !ok1 || !ok2 || !ok3 {
+			s[0] = code(abi.CodeArgument)
+			return
+		}
+		match, err := current(ctx).VerifyEd25519(key, message, signature)
+		s[0] = truth(match, err)
+	}},
+	{"fetch", 4, i64, func(ctx context.Context, m api.Module, s []uint64) {
+		c, mem := current(ctx), m.Memory()
+		record, ok := mem.Read(uint32(s[0]), uint32(s[1]))
+		if !ok {
+			s[0] = code(abi.CodeArgument)
+			return
+		}
+		// A copy: the connection may still send it when the guest goes on.
+		q, err := abi.ReadFetch(bytes.Clone(record))
+		if err != nil {
+			s[0] = code(abi.CodeArgument)
+			return
+		}
+		reply, err := c.Fetch(q)
+		if err != nil {
+			s[0] = code(abi.CodeOf(err))
+			return
+		}
+		c.list.Reset(c.listB)
+		reply.Append(&c.list)
+		c.listB = c.list.Value()
+		s[0] = c.answer(mem, s[2], s[3], c.listB)
 	}},
 	{"take", 1, nil, func(ctx context.Context, m api.Module, s []uint64) {
 		c := current(ctx)
@@ -228,6 +271,17 @@ func code(n int64) uint64 { return uint64(n) }
 func result(err error) uint64 {
 	if err != nil {
 		return uint64(abi.CodeOf(err))
+	}
+	return 0
+}
+
+// truth is the result of a question that is answered with yes or no.
+func truth(yes bool, err error) uint64 {
+	switch {
+	case err != nil:
+		return code(abi.CodeOf(err))
+	case yes:
+		return 1
 	}
 	return 0
 }

@@ -85,7 +85,7 @@ func (o *Options) complete() error {
 		o.MemoryLimit = 64 << 20
 	}
 	if o.Instances == 0 {
-		o.Instances = 4 * runtime.GOMAXPROCS(0)
+		o.Instances = DefaultInstances()
 	}
 	if o.Waiting == 0 {
 		o.Waiting = 256 * o.Instances
@@ -323,3 +323,7 @@ func (v *Version) Close(ctx context.Context) error {
 		return fmt.Errorf("engine: plugin %q: close: %d references are held: %w", v.name, v.refs.Load()&^retired, context.Cause(ctx))
 	}
 }
+
+// DefaultInstances is how many calls of a version can run at the same time if
+// its Options do not say.
+func DefaultInstances() int { return 4 * runtime.GOMAXPROCS(0) }

@@ -50,6 +50,7 @@ const (
 //	*.example.com            any name below, but not example.com itself
 //	api.example.com:8443     on this port alone
 //	private:db.internal:8080 also if its address is a private one
+//	*                        any name or address, on port 443 or 80
 //
 // and an address may stand for a name ("192.0.2.1", "[2001:db8::1]:8443").
 // Without "private:" nothing is reached that is not a public unicast address:
@@ -110,19 +111,27 @@ func (e *Egress) Do(ctx context.Context, r *HTTPRequest) (*HTTPResponse, error) 
 	if req.Header.Get("User-Agent") == "" {
 		req.Header.Set("User-Agent", "edgeset")
 	}
-	resp, err := e.client.Do(req)
+	client := e.client
+	if r.NoFollow {
+		client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	}
+	limit := e.maxReply
+	if r.MaxReply > 0 {
+		limit = min(limit, r.MaxReply)
+	}
+	resp, err := client.Do(req)
 	if err != nil {
 		return nil, fmt.Errorf("egress: %w", err)
 	}
 	defer resp.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, e.maxReply+1))
+	body, err := io.ReadAll(io.LimitReader(resp.Body, limit+1))
 	if err != nil {
 		return nil, fmt.Errorf("egress: %s %s: %w", r.Method, r.URL, err)
 	}
-	if int64(len(body)) > e.maxReply {
-		return nil, fmt.Errorf("egress: %s %s: reply is larger than %d bytes", r.Method, r.URL, e.maxReply)
+	if int64(len(body)) > limit {
+		return nil, fmt.Errorf("egress: %s %s: reply is larger than %d bytes", r.Method, r.URL, limit)
 	}
-	return &HTTPResponse{Status: resp.StatusCode, Header: resp.Header, Body: body}, nil
+	return &HTTPResponse{Status: resp.StatusCode, URL: resp.Request.URL.String(), Header: resp.Header, Body: body}, nil
 }
 
 // detached returns a context that ends with another one, or after a time, and
@@ -216,6 +225,10 @@ func parseRule(entry string) (r rule, err error) {
 	}
 	host, private := strings.CutPrefix(strings.TrimSpace(entry), "private:")
 	r.private = private
+	if host == "*" && !private {
+		r.below = true // of ""
+		return r, nil
+	}
 	if addr, err := netip.ParseAddr(strings.Trim(host, "[]")); err == nil {
 		r.host = addr.Unmap().String()
 		return r, nil

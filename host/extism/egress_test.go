@@ -90,7 +90,7 @@ func TestEgressEntries(t *testing.T) {
 		}
 	}
 	for _, entry := range []string{
-		"", "*", "*.", ".", "private:", "https://example.com", "example.com/path", "a.*.com", "*.*.com", "example.com:", "example.com:http",
+		"", "private:*", "*.", ".", "private:", "https://example.com", "example.com/path", "a.*.com", "*.*.com", "example.com:", "example.com:http",
 		"example.com:0", "example.com:99999", "a b", "user@example.com", "a..b", "bücher.example",
 	} {
 		if _, err := NewEgress([]string{entry}); err == nil {

@@ -37,11 +37,15 @@ type HTTPRequest struct {
 	URL    string
 	Header http.Header
 	Body   []byte
+
+	NoFollow bool  // a redirect is the reply
+	MaxReply int64 // bytes of its body; 0: the client's limit
 }
 
 // An HTTPResponse is the reply to one.
 type HTTPResponse struct {
 	Status int
+	URL    string // of the last redirect that was followed
 	Header http.Header
 	Body   []byte
 }

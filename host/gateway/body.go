@@ -30,7 +30,7 @@ func (x *exchange) foreign() *authenticator {
 // readQuery parses the query into pairs.
 func (x *exchange) readQuery() (abi.Pairs, error) {
 	raw := x.ctx.URI().QueryString()
-	if len(raw) == 0 {
+	if x.query = x.query[:0]; len(raw) == 0 {
 		return nil, nil
 	}
 	x.pairs.Reset(x.query)
@@ -98,10 +98,38 @@ func (x *exchange) readHeaders() abi.Pairs {
 	return abi.Pairs(x.headers)
 }
 
-// readBody parses the body as the route wants it.
-func (x *exchange) readBody() (abi.BodyKind, abi.Value, error) {
+// takesForm tells whether the body is a form that the route has parsed.
+func (x *exchange) takesForm() bool { return x.bodyMode() == abi.FormBody }
+
+// bodyMode returns as what the body is to be parsed.
+func (x *exchange) bodyMode() abi.BodyMode {
+	if x.route.Body != abi.AnyBody {
+		return x.route.Body
+	}
+	kind, _, _ := strings.Cut(strings.ToLower(unsafeString(x.ctx.Request.Header.ContentType())), ";")
+	switch kind = strings.TrimSpace(kind); {
+	case kind == "application/x-www-form-urlencoded", kind == "multipart/form-data":
+		return abi.FormBody
+	case kind == "application/json", strings.HasSuffix(kind, "+json"):
+		return abi.JSONBody
+	case len(x.ctx.Request.Body()) == 0:
+		return abi.NoBody
+	}
+	return abi.RawBody
+}
+
+// readBody parses the body as the route wants it, once.
+func (x *exchange) readBody() (err error) {
+	if !x.bodyRead {
+		x.bodyRead = true
+		x.ask.BodyKind, x.ask.Body, err = x.parseBody(x.bodyMode())
+	}
+	return err
+}
+
+func (x *exchange) parseBody(mode abi.BodyMode) (abi.BodyKind, abi.Value, error) {
 	r := x.route
-	if r.Body == abi.NoBody {
+	if mode == abi.NoBody {
 		return abi.BodyNone, nil, nil
 	}
 	body := x.ctx.Request.Body()
@@ -114,7 +142,7 @@ func (x *exchange) readBody() (abi.BodyKind, abi.Value, error) {
 			return 0, nil, err
 		}
 	}
-	switch r.Body {
+	switch mode {
 	case abi.JSONBody:
 		if len(body) == 0 {
 			return abi.BodyNone, nil, nil

@@ -21,7 +21,7 @@ func (x *exchange) allowOrigin() {
 		h.Add("Vary", "Origin")
 		return
 	}
-	h.Set("Access-Control-Expose-Headers", "Location, Retry-After, X-Request-Id")
+	h.Set("Access-Control-Expose-Headers", "Location, RateLimit-Limit, RateLimit-Policy, RateLimit-Remaining, RateLimit-Reset, Retry-After, X-Request-Id")
 }
 
 // preflight answers OPTIONS: what a path takes, and, to a browser that asks
@@ -31,7 +31,7 @@ func (x *exchange) preflight(n *node) {
 	h.Set("Allow", n.allow())
 	if len(h.Peek("Access-Control-Allow-Origin")) > 0 && len(x.ctx.Request.Header.Peek("Access-Control-Request-Method")) > 0 {
 		h.Set("Access-Control-Allow-Methods", n.allow())
-		h.Set("Access-Control-Allow-Headers", "Authorization, Content-Type, X-Request-Id")
+		h.Set("Access-Control-Allow-Headers", "Authorization, Content-Digest, Content-Type, Signature, Signature-Input, X-Request-Id")
 		h.Set("Access-Control-Max-Age", "7200")
 	}
 	x.ctx.SetStatusCode(204)

@@ -5,17 +5,18 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/edgeset/edgeset/abi"
 	"github.com/edgeset/edgeset/host/deploy"
-	"github.com/edgeset/edgeset/host/edge"
+	"github.com/edgeset/edgeset/host/engine"
 	"github.com/edgeset/edgeset/store"
 	"github.com/hashicorp/golang-lru/v2/simplelru"
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/valyala/fasthttp"
 )
 
 // An authenticator asks the plugin of a deployment that checks credentials, and
@@ -63,11 +64,13 @@ func (a *authenticator) serves(r *route) error {
 	return nil
 }
 
-// find returns the first credential of a request that the route takes.
-func (a *authenticator) find(ctx *fasthttp.RequestCtx, r *route) (kind string, value []byte) {
+// find returns the first credential of a request that the route takes, and the
+// source that has it; nil if there is none.
+func (a *authenticator) find(x *exchange) (src *abi.CredentialSource, value []byte, err error) {
+	ctx := x.ctx
 	for i := range a.sources {
-		src := &a.sources[i]
-		if !slices.Contains(r.Auth, src.Kind) {
+		src = &a.sources[i]
+		if !slices.Contains(x.route.Auth, src.Kind) {
 			continue
 		}
 		switch {
@@ -80,12 +83,16 @@ func (a *authenticator) find(ctx *fasthttp.RequestCtx, r *route) (kind string, v
 			value = ctx.QueryArgs().Peek(src.Query)
 		case src.Cookie != "":
 			value = ctx.Request.Header.Cookie(src.Cookie)
+		case src.Param != "":
+			if value, err = x.parameter(src.Param); err != nil {
+				return nil, nil, err
+			}
 		}
 		if len(value) > 0 {
-			return src.Kind, value
+			return src, value, nil
 		}
 	}
-	return "", nil
+	return nil, nil, nil
 }
 
 // afterScheme returns what follows a scheme's name, in any case, and blanks.
@@ -101,6 +108,9 @@ func afterScheme(header []byte, scheme string) []byte {
 func (a *authenticator) isSource(header, query []byte) bool {
 	for i := range a.sources {
 		src := &a.sources[i]
+		if src.Request {
+			continue // what marks it is of no use to who has seen it
+		}
 		if len(header) > 0 && equalFold(header, src.Header) {
 			return true
 		}
@@ -137,26 +147,86 @@ func equalFold(b []byte, s string) bool {
 // maxCredential bounds what is taken for a credential.
 const maxCredential = 4 << 10
 
-// caller finds out who makes a request to a route that wants to know.
-func (a *authenticator) caller(ctx *fasthttp.RequestCtx, x *exchange, r *route) (abi.Caller, error) {
-	kind, value := a.find(ctx, r)
-	if kind == "" {
+// caller finds out who makes a request to a route that wants to know. If the
+// credential is the request itself, that is left to be found out in the
+// transaction: x.signed has it.
+func (a *authenticator) caller(x *exchange) (abi.Caller, error) {
+	r := x.route
+	src, value, err := a.find(x)
+	if err != nil {
+		return abi.Caller{}, err
+	}
+	if src == nil {
 		if r.Optional {
 			return abi.Caller{}, nil
 		}
 		return abi.Caller{}, &abi.Error{Status: 401, Code: r.family.Code(abi.HostUnauthenticated),
-			Message: "This call needs a credential: send an access token as \"Authorization: Bearer …\"."}
+			Message: "This call needs a credential: " + a.wanted(r) + "."}
 	}
 	if len(value) > maxCredential {
 		return abi.Caller{}, &abi.Error{Status: 401, Code: r.family.Code(abi.HostUnauthenticated),
 			Message: fmt.Sprintf("The credential has more than %d bytes.", maxCredential)}
 	}
-	x.scratch = append(append(append(x.scratch[:0], kind...), 0), value...)
+	if src.Cookie != "" {
+		if err := x.checkOrigin(); err != nil {
+			return abi.Caller{}, err
+		}
+	}
+	cred := abi.Credential{Kind: src.Kind, Family: r.family.Prefix, Origin: x.origin()}
+	if src.Request {
+		x.signed = cred
+		x.signed.Value = string(value)
+		return abi.Caller{}, nil
+	}
+	x.scratch = x.scratch[:0]
+	for _, part := range [...]string{cred.Kind, cred.Family, cred.Origin, unsafeString(value)} {
+		x.scratch = append(append(x.scratch, part...), 0)
+	}
 	id := digest(sha256.Sum256(x.scratch))
 	if c, ok := a.cache.get(id, x.at.UnixMicro()); ok {
 		return c, nil
 	}
-	return a.ask(x, id, abi.Credential{Kind: kind, Value: string(value)})
+	cred.Value = string(value)
+	return a.ask(x, id, cred)
+}
+
+// wanted says what a route takes, for who has shown nothing.
+func (a *authenticator) wanted(r *route) string {
+	how := map[string]string{}
+	for i := range a.sources {
+		src := &a.sources[i]
+		if how[src.Kind] != "" || !slices.Contains(r.Auth, src.Kind) {
+			continue
+		}
+		switch {
+		case src.Request:
+			how[src.Kind] = "a signature"
+		case src.Cookie != "":
+			how[src.Kind] = "a session (sign in first)"
+		case src.Scheme != "":
+			how[src.Kind] = "a " + src.Kind + " as \"" + src.Header + ": " + src.Scheme + " …\""
+		default:
+			how[src.Kind] = "a " + src.Kind
+		}
+	}
+	var list []string
+	for _, kind := range r.Auth {
+		list = append(list, how[kind])
+	}
+	return strings.Join(list, ", or ")
+}
+
+// instance returns an instance of the plugin that checks, and what gives it
+// back. If it is for the same plugin, the request's own instance does: whoever
+// waits for a second one may wait for ever, since everybody may have one already.
+func (a *authenticator) instance(x *exchange) (lease engine.Lease, done func(), err error) {
+	if a.plugin == x.route.plugin {
+		return x.leased, func() {}, nil
+	}
+	if lease, err = a.plugin.Runner.Lease(&x.life, true); err != nil {
+		return nil, nil, err
+	}
+	return lease, lease.Release, nil
 }
 
 // ask has the plugin check a credential, in a read-only transaction of its own.
@@ -166,30 +236,18 @@ func (a *authenticator) ask(x *exchange, id digest, cred abi.Credential) (caller
 	var w abi.Writer
 	(&abi.Request{Kind: abi.CallAuthenticate, Credential: cred, Time: x.at.UnixMicro(), ID: string(x.id)}).Append(&w)
 
-	// If it is for the same plugin, the request's own instance does: whoever waits
-	// for a second one may wait for ever, since everybody may have one already.
-	lease := x.leased
-	if a.plugin != x.route.plugin {
-		if lease, err = a.plugin.Runner.Lease(&x.life, true); err != nil {
-			return abi.Caller{}, err
-		}
-		defer lease.Release()
+	lease, done, err := a.instance(x)
+	if err != nil {
+		return abi.Caller{}, err
 	}
-	var call edge.Call
+	defer done()
+	call := &x.check
 	call.Start(&x.life, a.plugin.Edge, string(x.id))
 	call.TrackReads = true
 	seen := a.cache.generation()
-	err = a.gateway.store.View(&x.life, a.space, func(txn store.Txn) error {
+	err = a.gateway.store.View(&x.life, a.space, func(txn store.Txn) (err error) {
 		call.Begin(txn)
-		frame, fuel, err := lease.Call(&x.life, &call, w.Value(), nil)
-		x.spend(fuel, a.fuel)
-		if call.Failure() != nil {
-			return call.Failure()
-		}
-		if err != nil {
-			return err
-		}
-		caller, err = readAuthentication(frame)
+		caller, err = a.call(x, lease, w.Value())
 		return err
 	})
 	if err != nil {
@@ -199,6 +257,19 @@ func (a *authenticator) ask(x *exchange, id digest, cred abi.Credential) (caller
 		a.cache.put(id, seen, caller, call.Reads, x.at)
 	}
 	return caller, nil
+}
+
+// call runs the check on x.check.
+func (a *authenticator) call(x *exchange, lease engine.Lease, request []byte) (abi.Caller, error) {
+	frame, fuel, err := lease.Call(&x.life, &x.check, request, nil)
+	x.spend(fuel, a.fuel)
+	if x.check.Failure() != nil {
+		return abi.Caller{}, x.check.Failure()
+	}
+	if err != nil {
+		return abi.Caller{}, err
+	}
+	return readAuthentication(frame)
 }
 
 func readAuthentication(frame []byte) (abi.Caller, error) {
@@ -226,7 +297,7 @@ func readAuthentication(frame []byte) (abi.Caller, error) {
 // cacheable tells whether an answer is as small as answers are: the cache counts
 // them, not their bytes.
 func cacheable(c *abi.Caller, keys [][]byte) bool {
-	return len(keys) <= 16 && len(c.Account)+len(c.App)+len(c.Proof)+len(c.Token) <= 1<<10
+	return len(keys) <= 16 && len(c.Account)+len(c.App)+len(c.Proof)+len(c.Token)+len(c.Scheme)+len(c.Name) <= 1<<10
 }
 
 // A digest stands for a credential.
@@ -238,7 +309,9 @@ type answers struct {
 	mu    sync.Mutex
 	lru   *simplelru.LRU[digest, *answer]
 	byKey map[string]map[digest]struct{} // which answers depend on a key of the store
-	gen   uint64                         // counts commits of the plugin
+	gen   uint64                         // counts the keys that were written
+	seed  maphash.Seed
+	last  [256]uint64 // hashes of the last keys that were written, by gen
 }
 
 type answer struct {
@@ -254,6 +327,7 @@ const (
 
 func (c *answers) init() {
 	c.byKey = map[string]map[digest]struct{}{}
+	c.seed = maphash.MakeSeed()
 	c.lru, _ = simplelru.NewLRU(maxAnswers, c.unlink) // fails for a size below 1 only
 }
 
@@ -288,8 +362,8 @@ func (c *answers) generation() uint64 {
 	return c.gen
 }
 
-// put remembers an answer, unless the plugin committed something since the
-// generation was looked up: that may have been what the answer rests on.
+// put remembers an answer, unless one of the keys that it rests on may have been
+// written since the generation was looked up.
 func (c *answers) put(id digest, gen uint64, caller abi.Caller, keys [][]byte, now time.Time) {
 	a := &answer{caller: caller, keys: keys, until: now.Add(maxAnswerAge).UnixMicro()}
 	if caller.Expires > 0 {
@@ -297,7 +371,7 @@ func (c *answers) put(id digest, gen uint64, caller abi.Caller, keys [][]byte, n
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if gen != c.gen {
+	if c.written(keys, gen) {
 		return
 	}
 	c.lru.Remove(id)
@@ -312,13 +386,28 @@ func (c *answers) put(id digest, gen uint64, caller abi.Caller, keys [][]byte, n
 	}
 }
 
+// written tells whether one of the keys may have been written since a generation.
+func (c *answers) written(keys [][]byte, gen uint64) bool {
+	if c.gen-gen > uint64(len(c.last)) {
+		return true
+	}
+	for ; gen != c.gen; gen++ {
+		hash := c.last[gen%uint64(len(c.last))]
+		if slices.ContainsFunc(keys, func(key []byte) bool { return maphash.Bytes(c.seed, key) == hash }) {
+			return true
+		}
+	}
+	return false
+}
+
 // forget drops the answers that rest on keys that were just written. It is
 // called after the commit and before the response.
 func (c *answers) forget(keys [][]byte) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.gen++
 	for _, key := range keys {
+		c.last[c.gen%uint64(len(c.last))] = maphash.Bytes(c.seed, key)
+		c.gen++
 		for id := range c.byKey[string(key)] {
 			c.lru.Remove(id)
 		}

@@ -135,16 +135,15 @@ func TestARevocationReachesTheTableThatTookOver(t *testing.T) {
 	// A request that came to the old table commits now.
 	x := r.gateway.pool.Get().(*exchange)
 	x.site = old.sites[0]
-	x.call.Writes = [][]byte{[]byte("guard\x00w/ann")}
 	now := r.gateway.table.Load().sites[0].authenticator
 	if n := now.cache.lru.Len(); n != 1 {
 		t.Fatalf("%d answers are kept, want 1", n)
 	}
-	x.forget()
+	x.forget([][]byte{[]byte("guard\x00w/ann")})
 	if n := now.cache.lru.Len(); n != 0 {
 		t.Errorf("%d answers are kept, want none", n)
 	}
-	x.site, x.call.Writes = nil, nil
+	x.site = nil
 }
 
 func TestTheCacheOfAnswers(t *testing.T) {
@@ -178,11 +177,15 @@ func TestTheCacheOfAnswers(t *testing.T) {
 	if kept(1, now) || !kept(2, now) {
 		t.Error("a commit forgot the wrong answers")
 	}
-	c.put(id(4), seen, abi.Caller{Proof: "token"}, k("d"), now)
+	c.put(id(4), seen, abi.Caller{Proof: "token"}, k("d", "a"), now)
 	if kept(4, now) {
 		t.Error("an answer was kept that a commit may have outdated")
 	}
-	c.forget(k("b"))
+	c.put(id(5), seen, abi.Caller{Proof: "token"}, k("d"), now)
+	if !kept(5, now) {
+		t.Error("an answer was not kept that no commit has to do with")
+	}
+	c.forget(k("b", "d"))
 	if n := len(c.byKey); n != 0 || c.lru.Len() != 0 {
 		t.Errorf("%d keys are left, of %d answers", n, c.lru.Len())
 	}

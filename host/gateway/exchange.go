@@ -39,22 +39,31 @@ type exchange struct {
 	life    lifetime
 	leased  engine.Lease // of the plugin that is to answer; nil: none
 
-	params  [maxParams][]byte
-	pairs   abi.Writer // query, then headers, then body: one after the other
-	query   []byte
-	headers []byte
-	body    []byte
-	list    []byte
-	base    []byte
-	scratch []byte
-	writer  abi.Writer
-	frame   []byte
-	reply   []byte
-	out     []byte
-	answer  abi.Reply
+	ask      abi.Request // what the plugin is told
+	bodyRead bool        // into ask
+	caller   abi.Caller
+	counted  bool           // against the rate limit of its application
+	signed   abi.Credential // that is the request itself; no kind: it is another one
+	params   [maxParams][]byte
+	pairs    abi.Writer // query, headers, body: one after the other
+	query    []byte
+	headers  []byte
+	body     []byte
+	list     []byte
+	base     []byte
+	scratch  []byte
+	writer   abi.Writer
+	frame    []byte
+	reply    []byte
+	out      []byte
+	answer   abi.Reply
 
-	call edge.Call
-	run  func(store.Txn) error // transact, bound once
+	call  edge.Call
+	check edge.Call             // of the credential
+	run   func(store.Txn) error // transact, bound once
+
+	allHeaders []byte
+	checkFrame []byte
 }
 
 type exchanges struct{ sync.Pool }
@@ -85,10 +94,12 @@ func (g *Gateway) begin(ctx *fasthttp.RequestCtx) *exchange {
 func (g *Gateway) end(x *exchange) {
 	x.ctx, x.path, x.site, x.route = nil, nil, nil, nil
 	clear(x.params[:])
+	x.ask, x.bodyRead, x.caller, x.counted, x.signed = abi.Request{}, false, abi.Caller{}, false, abi.Credential{}
 	x.call.End()
+	x.check.End()
 	x.life.end()
 	x.answer = abi.Reply{}
-	for _, b := range []*[]byte{&x.body, &x.frame, &x.reply, &x.out} {
+	for _, b := range []*[]byte{&x.body, &x.frame, &x.reply, &x.out, &x.checkFrame} {
 		if cap(*b) > maxKept {
 			*b = nil
 		}
@@ -175,24 +186,32 @@ func (x *exchange) answerRoute(params int) {
 		return
 	}
 	defer x.release()
-	var caller abi.Caller
 	if len(x.route.Auth) > 0 {
 		var err error
-		if caller, err = x.site.authenticator.caller(x.ctx, x, x.route); err != nil {
+		if x.caller, err = x.site.authenticator.caller(x); err != nil {
+			x.fail(err)
+			return
+		}
+		if err := x.countCaller(&x.caller); err != nil {
 			x.fail(err)
 			return
 		}
 	}
-	x.runRoute(params, caller)
+	x.runRoute(params)
 }
 
-// runRoute has the plugin answer on behalf of caller.
-func (x *exchange) runRoute(params int, caller abi.Caller) {
-	if err := x.buildFrame(params, caller); err != nil {
-		x.fail(err)
-		return
+// runRoute has the plugin answer on behalf of the caller.
+func (x *exchange) runRoute(params int) {
+	err := x.readRequest(params)
+	if err == nil {
+		if x.isSigned() {
+			x.writeCheckFrame()
+		} else {
+			x.writeFrame()
+		}
+		err = x.commit()
 	}
-	if err := x.commit(); err != nil {
+	if err != nil {
 		x.fail(err)
 		return
 	}
@@ -203,16 +222,14 @@ func (x *exchange) runRoute(params int, caller abi.Caller) {
 // read before b changes: to write a frame, not to keep.
 func unsafeString(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
 
-// buildFrame writes what the plugin is told of the request.
-func (x *exchange) buildFrame(params int, caller abi.Caller) error {
-	r := x.route
+// readRequest collects what the plugin is told of the request.
+func (x *exchange) readRequest(params int) error {
+	r, q := x.route, &x.ask
 	if !utf8.Valid(x.path) {
 		return x.badRequest("The path is not UTF-8.")
 	}
-	q := abi.Request{
-		Kind: abi.CallRequest, Route: r.index, Method: r.Method, Path: unsafeString(x.path),
-		Caller: caller, Time: x.at.UnixMicro(), Remote: unsafeString(x.remote), ID: unsafeString(x.id),
-	}
+	q.Kind, q.Route, q.Method, q.Path = abi.CallRequest, r.index, r.Method, unsafeString(x.path)
+	q.Time, q.Remote, q.ID = x.at.UnixMicro(), unsafeString(x.remote), unsafeString(x.id)
 	x.pairs.Reset(x.list)
 	x.pairs.FixedArray(params)
 	for _, p := range x.params[:params] {
@@ -226,20 +243,24 @@ func (x *exchange) buildFrame(params int, caller abi.Caller) error {
 		return err
 	}
 	q.Headers = x.readHeaders()
-	if q.BodyKind, q.Body, err = x.readBody(); err != nil {
+	if err := x.readBody(); err != nil {
 		return err
 	}
 	x.base = x.appendBaseURL(x.base[:0])
 	q.BaseURL = unsafeString(x.base)
+	return nil
+}
 
+// writeFrame writes the request frame, on behalf of the caller.
+func (x *exchange) writeFrame() {
+	x.ask.Caller = x.caller
 	x.writer.Reset(x.frame)
-	if r.function != "" {
-		appendExtismRequest(&x.writer, &q)
+	if x.route.function != "" {
+		appendExtismRequest(&x.writer, &x.ask)
 	} else {
-		q.Append(&x.writer)
+		x.ask.Append(&x.writer)
 	}
 	x.frame = x.writer.Value()
-	return nil
 }
 
 func (x *exchange) appendBaseURL(dst []byte) []byte {
@@ -269,21 +290,25 @@ func (x *exchange) commit() error {
 	r := x.route
 	space := x.site.deployment.Spec.Name
 	x.call.Start(&x.life, r.plugin.Edge, unsafeString(x.id))
-	x.call.TrackWrites = r.plugin.Authenticates()
+	x.call.TrackWrites, x.call.ReadOnly, x.call.Body = r.plugin.Authenticates(), !r.Write, x.ctx.Request.Body()
 	for run := 1; ; run++ {
 		var err error
-		if r.Write {
+		if r.Write || x.isSigned() {
 			err = x.update(space, run)
 		} else {
 			err = x.view(space)
 		}
-		if len(x.call.Writes) > 0 && (err == nil || errors.Is(err, store.ErrCommitUnknown)) {
-			x.forget()
+		if err == nil || errors.Is(err, store.ErrCommitUnknown) {
+			x.forget(x.call.Writes)
+			x.forget(x.check.Writes)
 		}
 		switch {
 		case err == nil:
 			return nil
 		case errors.Is(err, errRefused):
+			if x.isSigned() {
+				return x.keepCheck(space)
+			}
 			return nil
 		case errors.Is(err, store.ErrConflict) && run < maxRuns:
 			x.retries++
@@ -296,15 +321,18 @@ func (x *exchange) commit() error {
 	}
 }
 
-// forget drops the cached answers that rest on what was just committed: those of
-// the site that the request came to, and those of the one that has taken its
-// place meanwhile. One that takes its place later has asked nothing before the
-// commit.
-func (x *exchange) forget() {
-	x.site.authenticator.cache.forget(x.call.Writes)
+// forget drops the cached answers that rest on keys that were just committed:
+// those of the site that the request came to, and those of the one that has taken
+// its place meanwhile. One that takes its place later has asked nothing before
+// the commit.
+func (x *exchange) forget(keys [][]byte) {
+	if len(keys) == 0 {
+		return
+	}
+	x.site.authenticator.cache.forget(keys)
 	now := x.gateway.table.Load().byName(x.site.deployment.Spec.Name)
 	if now != nil && now != x.site && now.authenticator != nil {
-		now.authenticator.cache.forget(x.call.Writes)
+		now.authenticator.cache.forget(keys)
 	}
 }
 
@@ -351,8 +379,14 @@ func (x *exchange) backOff(run int) error {
 
 // transact is one run.
 func (x *exchange) transact(txn store.Txn) error {
-	x.call.Begin(txn)
 	var err error
+	if x.isSigned() {
+		if err = x.checkSigned(txn); err != nil {
+			return err
+		}
+		x.writeFrame()
+	}
+	x.call.Begin(txn)
 	if x.route.function != "" {
 		x.reply, err = x.invokeExtism()
 	} else {

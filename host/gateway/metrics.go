@@ -23,6 +23,7 @@ type metrics struct {
 	timeouts  *prometheus.CounterVec
 	gone      *prometheus.CounterVec
 	quota     *prometheus.CounterVec
+	limited   *prometheus.CounterVec
 	fuel      *prometheus.CounterVec
 	latency   *prometheus.HistogramVec
 }
@@ -37,6 +38,7 @@ type routeMetrics struct {
 	timeouts prometheus.Counter
 	gone     prometheus.Counter
 	quota    prometheus.Counter
+	limited  prometheus.Counter // of the deployment
 	fuel     prometheus.Counter
 	latency  prometheus.Observer
 }
@@ -58,13 +60,14 @@ func newMetrics(g *Gateway) *metrics {
 		timeouts: counter("edgeset_timeouts_total", "Requests that were not done by their deadline.", labels...),
 		gone:     counter("edgeset_disconnects_total", "Requests given up because the client had gone.", labels...),
 		quota:    counter("edgeset_quota_refusals_total", "Requests refused because the deployment had used up its fuel.", labels...),
+		limited:  counter("edgeset_rate_limited_total", "Requests refused because their application had made as many as it may.", "deployment"),
 		fuel:     counter("edgeset_fuel_total", "Fuel spent by plugins: about one WebAssembly instruction a unit.", labels...),
 		latency: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "edgeset_request_duration_seconds", Help: "Time from the request's head to its response.",
 			Buckets: []float64{0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10},
 		}, labels),
 	}
-	m.registry.MustRegister(m.unmatched, m.requests, m.traps, m.busy, m.retries, m.timeouts, m.gone, m.quota, m.fuel, m.latency, pools{g},
+	m.registry.MustRegister(m.unmatched, m.requests, m.traps, m.busy, m.retries, m.timeouts, m.gone, m.quota, m.limited, m.fuel, m.latency, pools{g},
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -78,6 +81,7 @@ func (m *metrics) route(deployment, plugin, method, pattern string) *routeMetric
 		timeouts: m.timeouts.WithLabelValues(labels...),
 		gone:     m.gone.WithLabelValues(labels...),
 		quota:    m.quota.WithLabelValues(labels...),
+		limited:  m.limited.WithLabelValues(deployment),
 		fuel:     m.fuel.WithLabelValues(labels...),
 		latency:  m.latency.WithLabelValues(labels...),
 	}
@@ -208,6 +212,8 @@ func (x *exchange) attrs(status int, took time.Duration) []slog.Attr {
 		slog.String("deployment", deployment),
 		slog.String("plugin", plugin),
 		slog.String("route", pattern),
+		slog.String("app", x.caller.App),
+		slog.String("proof", x.caller.Proof),
 		slog.Int("retries", x.retries),
 		slog.Uint64("fuel", x.fuel),
 	}

@@ -38,5 +38,6 @@ func (x *exchange) operate(deployment, plugin, path string) {
 		return
 	}
 	x.life.deadline = x.start.Add(x.route.deadline)
-	x.runRoute(count, abi.Caller{Proof: operatorKind})
+	x.caller = abi.Caller{Proof: operatorKind}
+	x.runRoute(count)
 }

@@ -96,6 +96,7 @@ var hostHeaders = map[string]bool{
 	"connection": true, "keep-alive": true, "proxy-connection": true, "te": true, "trailer": true,
 	"transfer-encoding": true, "upgrade": true, "content-length": true, "content-encoding": true,
 	"date": true, "x-request-id": true,
+	"ratelimit-limit": true, "ratelimit-remaining": true, "ratelimit-reset": true, "ratelimit-policy": true,
 }
 
 const corsHeaders = "Access-Control-"
@@ -131,18 +132,31 @@ func (x *exchange) refuse(f *family, e *abi.Error) {
 	if e.Status < 400 || e.Status > 599 {
 		e = &abi.Error{Status: 500, Code: e.Code, Message: e.Message, Detail: e.Detail}
 	}
+	if f.Docs != "" {
+		resp.Header.Add("Vary", "Accept")
+	}
+	if f.Docs != "" && x.wantsPage() {
+		x.refusePage(f, e)
+		return
+	}
 	out, err := text.AppendErrorForm(x.out[:0], f.Errors, e, x.at.UnixMilli(), unsafeString(x.id))
 	if err != nil {
 		// The form is the plugin's, and it is no value.
 		out, _ = text.AppendErrorForm(x.out[:0], noFamily.Errors, e, x.at.UnixMilli(), unsafeString(x.id))
 	}
 	x.out = out
-	if e.Status == 401 && len(resp.Header.Peek("WWW-Authenticate")) == 0 {
-		resp.Header.Set("WWW-Authenticate", "Bearer")
-	}
+	x.challenge(e.Status)
 	resp.Header.SetContentType("application/json")
 	resp.SetBody(out)
 	resp.SetStatusCode(e.Status)
+}
+
+// challenge says what a request without a credential could have brought.
+func (x *exchange) challenge(status int) {
+	resp := &x.ctx.Response
+	if status == 401 && len(resp.Header.Peek("WWW-Authenticate")) == 0 {
+		resp.Header.Set("WWW-Authenticate", "Bearer")
+	}
 }
 
 const internalMessage = "The request failed; the operator's log says why."

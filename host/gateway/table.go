@@ -38,6 +38,7 @@ type site struct {
 	origins       []string
 	turns         *turns
 	quota         *quota
+	rates         *rates
 }
 
 type family struct {
@@ -45,11 +46,13 @@ type family struct {
 	plugin string
 }
 
-// A node is a segment of the patterns. Literal segments win over parameters; if
-// a literal leads nowhere, the parameter is tried.
+// A node is a segment of the patterns. Literal segments win over parameters, and
+// these over a rest; if a literal leads nowhere, the parameter is tried, and then
+// the rest.
 type node struct {
 	literal   map[string]*node
 	parameter *node
+	rest      *node    // what a "*name" leads to
 	routes    []*route // of the patterns that end here, one a method
 }
 
@@ -100,9 +103,10 @@ func (g *Gateway) newTable(deployments []*deploy.Deployment) (*table, error) {
 }
 
 func (g *Gateway) newSite(d *deploy.Deployment) (*site, error) {
-	s := &site{deployment: d, origins: d.Spec.Origins, operators: map[string]*node{}, turns: newTurns(), quota: newQuota(d.Spec.FuelPerSecond)}
+	s := &site{deployment: d, origins: d.Spec.Origins, operators: map[string]*node{}, turns: newTurns(), quota: newQuota(d.Spec.FuelPerSecond), rates: newRates()}
 	if old := g.table.Load().byName(d.Spec.Name); old != nil {
 		s.quota.inherit(old.quota)
+		s.rates = old.rates
 	}
 	for _, p := range d.Plugins {
 		families := make([]*family, len(p.Desc.Families))
@@ -161,14 +165,14 @@ func (s *site) add(r *route) error {
 	}
 	params := 0
 	for segment := range strings.SplitSeq(strings.TrimPrefix(r.Pattern, "/"), "/") {
-		if strings.HasPrefix(segment, ":") {
+		if child := n.variable(segment); child != nil {
 			if params++; params > maxParams {
 				return fmt.Errorf("it has more than %d parameters", maxParams)
 			}
-			if n.parameter == nil {
-				n.parameter = &node{}
+			if *child == nil {
+				*child = &node{}
 			}
-			n = n.parameter
+			n = *child
 			continue
 		}
 		if n.literal == nil {
@@ -188,6 +192,17 @@ func (s *site) add(r *route) error {
 	return nil
 }
 
+// variable returns where a segment leads that is not literal; nil if it is.
+func (n *node) variable(segment string) **node {
+	switch {
+	case strings.HasPrefix(segment, ":"):
+		return &n.parameter
+	case strings.HasPrefix(segment, "*"):
+		return &n.rest
+	}
+	return nil
+}
+
 // checkPattern refuses a pattern that no path can match, and one that is not fit
 // for logs and metrics.
 func checkPattern(pattern string) error {
@@ -204,6 +219,9 @@ func checkPattern(pattern string) error {
 		if s == ":" || s == "." || s == ".." || s == "" && i < len(segments)-1 {
 			return fmt.Errorf("segment %q: want a literal or \":name\"", s)
 		}
+		if strings.HasPrefix(s, "*") && (s == "*" || i < len(segments)-1) {
+			return fmt.Errorf("segment %q: want \"*name\" at the end alone", s)
+		}
 	}
 	return nil
 }
@@ -213,8 +231,10 @@ func (n *node) all(list []*route) []*route {
 	for _, child := range n.literal {
 		list = child.all(list)
 	}
-	if n.parameter != nil {
-		list = n.parameter.all(list)
+	for _, child := range []*node{n.parameter, n.rest} {
+		if child != nil {
+			list = child.all(list)
+		}
 	}
 	return list
 }
@@ -285,7 +305,13 @@ func (n *node) match(path []byte, params *[maxParams][]byte, count int) (*node, 
 	}
 	if child := n.parameter; child != nil && len(segment) > 0 && count < maxParams {
 		params[count] = segment
-		return child.next(slash >= 0, rest, params, count+1)
+		if found, m := child.next(slash >= 0, rest, params, count+1); found != nil {
+			return found, m
+		}
+	}
+	if child := n.rest; child != nil && len(path) > 0 && count < maxParams {
+		params[count] = path
+		return child, count + 1
 	}
 	return nil, 0
 }

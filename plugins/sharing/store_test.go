@@ -227,6 +227,12 @@ func (x *txn) VerifyPassword([]byte, []byte) (bool, error) { return false, abi.E
 func (x *txn) Config(string) (string, bool)                { return "", false }
 func (x *txn) Log(_ abi.LogLevel, message string)          { x.t.Errorf("plugin log: %s", message) }
 
+func (x *txn) BodyDigest(string) ([]byte, error) { return nil, abi.ErrArgument }
+
+func (x *txn) VerifyEd25519(_, _, _ []byte) (bool, error) { return false, abi.ErrDenied }
+
+func (x *txn) Fetch(*abi.Fetch) (*abi.FetchReply, error) { return nil, abi.ErrDenied }
+
 var _ abi.Host = (*txn)(nil)
 
 // A request is one that is under way: it has run and not committed.

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/url"
 	"os"
+	"path"
 	"path/filepath"
 	"sync/atomic"
 	"testing"
@@ -36,11 +37,13 @@ const space = "bench"
 // application, and an account that is logged in.
 type Bed struct {
 	App     string // id of the application
+	Secret  string // of the application
 	Account string // id of the account
 	Token   string // that requests carry
 
 	tb      testing.TB
 	gateway *gateway.Gateway
+	plugins []*deploy.Plugin
 	store   store.Store
 	addr    string
 	client  *fasthttp.HostClient
@@ -50,6 +53,13 @@ type Bed struct {
 // New starts a host, which ends with the benchmark. Both plugins run in Wasm,
 // except one that is given as compiled into this process.
 func New(tb testing.TB, durability badgerstore.Durability, compiled ...*guest.Plugin) *Bed {
+	tb.Helper()
+	return NewOf(tb, durability, []string{"plugins/signing", "plugins/sharing"}, compiled...)
+}
+
+// NewOf is New for other plugins, whose source is in these folders of the
+// repository; signing has to be among them.
+func NewOf(tb testing.TB, durability badgerstore.Durability, folders []string, compiled ...*guest.Plugin) *Bed {
 	tb.Helper()
 	quiet := slog.New(slog.NewTextHandler(io.Discard, nil))
 	state, err := badgerstore.Open(badgerstore.Options{Dir: tb.TempDir(), Durability: durability, Logger: quiet})
@@ -62,10 +72,10 @@ func New(tb testing.TB, durability badgerstore.Durability, compiled ...*guest.Pl
 		natively[p.Description().Name] = p
 	}
 	dir, spec := tb.TempDir(), deploy.Spec{Name: space, Hosts: []string{"*"}}
-	for _, name := range []string{"signing", "sharing"} {
-		if natively[name] == nil {
+	for _, folder := range folders {
+		if name := path.Base(folder); natively[name] == nil {
 			file := filepath.Join(dir, name+".wasm")
-			must(tb, os.WriteFile(file, wasmtest.Build(tb, "plugins/"+name), 0o600))
+			must(tb, os.WriteFile(file, wasmtest.Build(tb, folder), 0o600))
 			spec.Plugins = append(spec.Plugins, deploy.PluginSpec{Name: name, Source: file, Grants: grants})
 		}
 	}
@@ -78,7 +88,7 @@ func New(tb testing.TB, durability badgerstore.Durability, compiled ...*guest.Pl
 			Edge: &edge.Plugin{Name: name, Grants: grants, Log: quiet},
 		})
 	}
-	b := &Bed{tb: tb, store: state}
+	b := &Bed{tb: tb, store: state, plugins: d.Plugins}
 	b.gateway = gateway.New(gateway.Config{Store: state, Log: quiet, Now: func() time.Time {
 		return time.Now().Add(time.Duration(b.ahead.Load()))
 	}})
@@ -111,9 +121,9 @@ func must(tb testing.TB, err error) {
 
 // login makes an application, as the operator would, and an account.
 func (b *Bed) login() {
-	var app struct{ ID string }
+	var app struct{ ID, Secret string }
 	must(b.tb, json.Unmarshal(b.Operate("signing", "POST", "/apps", "", `{"name":"bench"}`), &app))
-	b.App = app.ID
+	b.App, b.Secret = app.ID, app.Secret
 	q := url.Values{"api_key": {app.ID}, "username": {"bench"}, "id": {"bench"}, "password": {"correct horse"}}
 	b.Do("POST", "/v2/account/create?"+q.Encode(), nil, nil)
 	var token struct {

@@ -57,6 +57,18 @@ func init() {
 	t.GET("/t/private", echo("private"), guest.Auth("token"))
 	t.GET("/t/optional", echo("optional"), guest.Auth("token"), guest.Optional)
 	t.GET("/t/session", echo("session"), guest.Auth("session"))
+	t.GET("/t/signed", echo("read"), guest.Auth("signature"))
+	t.GET("/t/signed/write/:key", put, guest.Auth("signature"))
+	t.POST("/t/signed/form", echo("form"), guest.Auth("token", "signature", "session"), guest.Form)
+	t.POST("/t/signed/any", echo("any"), guest.Auth("signature"), guest.Any)
+	t.POST("/t/signed/count", count, guest.Auth("signature"))
+	t.POST("/t/signed/refuse/:key", refuse, guest.Auth("signature"))
+	t.POST("/t/signed/fail/:key", fail, guest.Auth("signature"))
+	t.POST("/t/signed/trap", func(*guest.Response, *guest.Request) error { panic("as asked") }, guest.Auth("signature"))
+	t.GET("/t/rest/fixed", echo("literal"))
+	t.GET("/t/rest/:a", echo("parameter"))
+	t.GET("/t/rest/*b", echo("rest"))
+	t.POST("/t/any", echo("any"), guest.Any, guest.ReadOnly)
 	t.POST("/t/operated", echo("operated"), guest.Auth("operator"))
 	t.GET("/t/secret/operator", echo("operator"), guest.Auth("operator"))
 	t.GET("/t/secret/:name", echo("public"))
@@ -82,7 +94,7 @@ func echo(route string) guest.Handler {
 		for _, f := range [][2]string{
 			{"route", route}, {"method", r.Method()}, {"path", r.Path()}, {"a", r.Param("a")}, {"b", r.Param("b")},
 			{"remote", r.Remote()}, {"id", r.ID()}, {"base", r.BaseURL()}, {"account", r.Caller().Account},
-			{"proof", r.Caller().Proof}, {"raw", string(r.RawBody())}, {"user_agent", r.Header("user-agent")},
+			{"proof", r.Caller().Proof}, {"app", r.Caller().App}, {"name", r.Caller().Name}, {"scheme", r.Caller().Scheme}, {"raw", string(r.RawBody())}, {"user_agent", r.Header("user-agent")},
 		} {
 			v.Key(f[0])
 			v.Text(f[1])

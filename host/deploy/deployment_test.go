@@ -63,7 +63,7 @@ func TestLoadingSaysWhatIsWrongAndKeepsNothing(t *testing.T) {
 		{"no export", []PluginSpec{plain(edit(greet, func(r *RouteSpec) { r.Function = "great" }))}, `function "great": the plugin has no such export`},
 		{"a bad method", []PluginSpec{plain(edit(greet, func(r *RouteSpec) { r.Method = "FETCH" }))}, "want GET, POST"},
 		{"a bad pattern", []PluginSpec{plain(edit(greet, func(r *RouteSpec) { r.Pattern = "p" }))}, "begin with '/'"},
-		{"a bad body", []PluginSpec{plain(edit(greet, func(r *RouteSpec) { r.Body = "xml" }))}, `body "xml": want json, form, raw or nothing`},
+		{"a bad body", []PluginSpec{plain(edit(greet, func(r *RouteSpec) { r.Body = "xml" }))}, `body "xml": want json, form, raw, any or nothing`},
 		{"the second is bad", []PluginSpec{trial, {Name: "x", Source: "embedded:x"}}, `plugin "x"`},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -68,7 +68,7 @@ type RouteSpec struct {
 	Function string   `toml:"function"`
 	ReadOnly bool     `toml:"read_only"`
 	Auth     []string `toml:"auth"`
-	Body     string   `toml:"body"`     // "json", "form", "raw" or nothing
+	Body     string   `toml:"body"`     // "json", "form", "raw", "any" or nothing
 	Deadline Duration `toml:"deadline"` // if it is smaller than the plugin's
 }
 

@@ -6,6 +6,9 @@ WASM    := $(PLUGINS:%=build/%.wasm)
 GUEST   := $(shell find abi plugins -name '*.go' -not -name '*_test.go' 2>/dev/null) go.mod
 HOST    := $(shell find abi cmd host plugins store -name '*.go' -not -name '*_test.go' 2>/dev/null) go.mod
 
+# An OpenID Connect provider, of npm.
+PROVIDER := cmd/edgeset/testdata/oidc/node_modules/.package-lock.json
+
 # Only what a plain Go installation has.
 export CGO_ENABLED ?= 0
 
@@ -31,17 +34,22 @@ build/%.wasm: $(GUEST)
 	@mkdir -p build
 	GOOS=wasip1 GOARCH=wasm go build -trimpath -buildmode=c-shared -o $@ ./plugins/$*
 
-# The race detector needs a C compiler: as root it is installed, otherwise make
-# says what is missing.
-.PHONY: compiler
-compiler:
-	@command -v gcc >/dev/null || { \
-		test "$$(id -u)" = 0 && command -v apt-get >/dev/null && \
-		apt-get update -qq && apt-get install -y -qq gcc libc6-dev; } || { \
-		echo "make: the race detector needs gcc: please install it"; exit 1; }
+# What tests need besides Go and Node: a C compiler for the race detector, PHP for
+# a sample of the posts API's own document, an OpenID 2.0 provider. As root they
+# are installed, otherwise make says what is missing.
+.PHONY: tools
+tools:
+	@missing=; \
+	command -v gcc >/dev/null || missing="$$missing gcc libc6-dev"; \
+	command -v php >/dev/null || missing="$$missing php-cli"; \
+	/usr/bin/python3 -c 'import openid' 2>/dev/null || missing="$$missing python3-openid"; \
+	test -z "$$missing" || { test "$$(id -u)" = 0 && command -v apt-get >/dev/null && \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing; } || { \
+		echo "make: the tests need these Debian packages: please install$$missing"; exit 1; }
 
 .PHONY: test
-test: build lint compiler ## run everything that must pass
+test: export EDGESET_REQUIRE_TOOLS := 1
+test: build lint tools $(PROVIDER) ## run everything that must pass
 	go test -timeout 20m ./...
 	CGO_ENABLED=1 go test -race -short -timeout 30m ./abi/... ./cmd/... ./host/... ./plugins/... ./store/...
 
@@ -57,8 +65,8 @@ bench: build ## run the benchmarks, side by side with their peers (8 minutes); w
 # What the peers of bench-peers need of npm, at exact versions.
 PEERS := $(patsubst %,host/bench/peers/%/node_modules/.package-lock.json,workerd node)
 
-host/bench/peers/%/node_modules/.package-lock.json: host/bench/peers/%/package-lock.json
-	cd host/bench/peers/$* && npm ci --ignore-scripts --no-audit --no-fund
+%/node_modules/.package-lock.json: %/package-lock.json
+	cd $* && npm ci --ignore-scripts --no-audit --no-fund
 	@touch $@
 
 .PHONY: bench-peers

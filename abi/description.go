@@ -111,7 +111,7 @@ const (
 	JSONBody BodyMode = "json" // parsed whatever the Content-Type says; empty is no value
 	FormBody BodyMode = "form" // urlencoded or multipart fields
 	RawBody  BodyMode = "raw"  // bytes as they are
-	AnyBody  BodyMode = "any"  // what the Content-Type says: fields, JSON, or else bytes
+	AnyBody  BodyMode = "any"  // what the Content-Type says: fields (without files), JSON, or else bytes
 )
 
 // A CredentialSource tells the host where a kind of credential stands in a

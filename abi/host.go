@@ -39,6 +39,8 @@ type Host interface {
 	// body of the request as it came, before any decoding. It fails with
 	// ErrArgument for another algorithm.
 	BodyDigest(algorithm string) ([]byte, error)
+	// HMACSHA256 returns the HMAC-SHA-256 of a message (made natively).
+	HMACSHA256(key, message []byte) ([]byte, error)
 	// VerifyEd25519 tells whether a signature of a message is by the holder of
 	// the key (checked natively). A key that is not of 32 bytes matches nothing.
 	VerifyEd25519(key, message, signature []byte) (bool, error)

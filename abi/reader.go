@@ -1,6 +1,9 @@
 package abi
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"unsafe"
+)
 
 // A Reader takes a value apart from front to back, each byte once: the fast way
 // to read what has a known shape, where Value is the convenient way to read
@@ -98,6 +101,15 @@ func (r *Reader) Bool() bool {
 
 // Int reads a whole number, also one written as a float.
 func (r *Reader) Int() int64 {
+	if r.pos < len(r.buf) && r.buf[r.pos] < 0x80 {
+		r.pos++
+		return int64(r.buf[r.pos-1])
+	}
+	return r.int()
+}
+
+// int reads a whole number of any length.
+func (r *Reader) int() int64 {
 	b := r.buf[r.pos:]
 	if len(b) == 0 {
 		r.fail()
@@ -161,12 +173,24 @@ func (r *Reader) Float() float64 {
 // Text reads a string and copies it.
 func (r *Reader) Text() string { return string(r.TextBytes()) }
 
+// TextShared reads a string without copying it: it shares the memory of the
+// value, and is good for as long as that is.
+func (r *Reader) TextShared() string {
+	b := r.TextBytes()
+	return unsafe.String(unsafe.SliceData(b), len(b))
+}
+
 // TextBytes reads a string without copying it.
 func (r *Reader) TextBytes() []byte {
 	if r.pos < len(r.buf) {
+		if tag := r.buf[r.pos]; tag&0xe0 == 0xa0 { // most are short
+			start := r.pos + 1
+			if end := start + int(tag&0x1f); end <= len(r.buf) {
+				r.pos = end
+				return r.buf[start:end:end]
+			}
+		}
 		switch b, tag := r.buf[r.pos:], r.buf[r.pos]; {
-		case tag&0xe0 == 0xa0:
-			return r.bytes(1, uint64(tag&0x1f))
 		case tag == 0xd9 && len(b) >= 2:
 			return r.bytes(2, uint64(b[1]))
 		case tag == 0xda && len(b) >= 3:

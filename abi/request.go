@@ -1,6 +1,9 @@
 package abi
 
-import "errors"
+import (
+	"errors"
+	"unsafe"
+)
 
 // BodyKind tells what the body of a frame holds.
 type BodyKind uint8
@@ -111,38 +114,19 @@ func (c *Caller) append(w *Writer) {
 	w.Int(c.Window)
 }
 
+// readCaller reads a caller whose texts share the memory of the value.
 func readCaller(r *Reader) (c Caller) {
 	n := r.Array()
 	if n < leastCallerFields {
 		r.fail()
 		return c
 	}
-	// One string for all texts, since it is made for every request: each ends
-	// where the reader stood behind it.
-	var texts [6]struct{ size, end int }
-	start := r.pos
-	for i := range texts {
-		if i == 4 {
-			c.Expires = r.Int()
-			if n < callerFields { // of a plugin that knows of no more
-				break
-			}
-		}
-		texts[i].size = len(r.TextBytes())
-		texts[i].end = r.pos - start
-	}
-	if r.failed {
-		return c
-	}
-	all := string(r.buf[start:r.pos])
-	for i, field := range [...]*string{&c.Account, &c.App, &c.Proof, &c.Token, &c.Scheme, &c.Name} {
-		*field = all[texts[i].end-texts[i].size : texts[i].end]
-	}
-	if n < callerFields {
+	c.Account, c.App, c.Proof, c.Token, c.Expires = r.TextShared(), r.TextShared(), r.TextShared(), r.TextShared(), r.Int()
+	if n < callerFields { // of a plugin that knows of no more
 		r.Skip(n - leastCallerFields)
 		return c
 	}
-	c.Limit, c.Window = r.Int(), r.Int()
+	c.Scheme, c.Name, c.Limit, c.Window = r.TextShared(), r.TextShared(), r.Int(), r.Int()
 	r.Skip(n - callerFields)
 	return c
 }
@@ -177,7 +161,7 @@ type Request struct {
 	Remote     string     // the client's address, without a port
 	ID         string     // the request's id, as in the log
 	BaseURL    string     // scheme and host that the client used
-	Target     string     // path and query as they were sent; of CallAuthenticate alone
+	Target     string     // path and query as they were sent, credentials included: for a plugin that checks these
 }
 
 // How many elements the frames have. A reader takes more.
@@ -284,12 +268,17 @@ func ReadRequest(frame []byte, q *RawRequest) error {
 	return nil
 }
 
+// shared returns the bytes of a string, which nobody may change.
+func shared(s string) Value { return unsafe.Slice(unsafe.StringData(s), len(s)) }
+
 // ReadCaller reads a caller from its value; null is nobody.
 func ReadCaller(v Value) (Caller, error) {
 	if v.IsNil() {
 		return Caller{}, nil
 	}
-	r := v.Read()
+	// A copy of all of it, so that there is one for all texts: it is read with
+	// every request.
+	r := shared(string(v)).Read()
 	c := readCaller(&r)
 	if !r.Done() {
 		return Caller{}, ErrFrame
@@ -304,9 +293,11 @@ func ReadCredential(v Value) (Credential, error) {
 	if n < leastCredentialFields {
 		return Credential{}, ErrFrame
 	}
-	c := Credential{Kind: r.Text(), Value: r.Text()}
+	r = shared(string(v)).Read() // as with a caller
+	r.Array()
+	c := Credential{Kind: r.TextShared(), Value: r.TextShared()}
 	if n >= credentialFields {
-		c.Family, c.Origin = r.Text(), r.Text()
+		c.Family, c.Origin = r.TextShared(), r.TextShared()
 		n -= credentialFields - leastCredentialFields
 	}
 	r.Skip(n - leastCredentialFields)

@@ -137,8 +137,8 @@ func Form(r *abi.Route) { r.Body = abi.FormBody }
 // Raw passes the body on as it is.
 func Raw(r *abi.Route) { r.Body = abi.RawBody }
 
-// Any has the host parse the body as its Content-Type says: as form fields, as
-// JSON, or not at all.
+// Any has the host parse the body as its Content-Type says: as form fields, less
+// the files, as JSON, or not at all.
 func Any(r *abi.Route) { r.Body = abi.AnyBody }
 
 // MaxBody bounds the body, in bytes, below the host's own limit.

@@ -25,8 +25,8 @@ func (r *Request) Method() string { return string(r.raw.Method) }
 // Path returns the decoded path.
 func (r *Request) Path() string { return string(r.raw.Path) }
 
-// Target returns path and query as they were sent. It is empty but for an
-// Authenticator whose credential is the request.
+// Target returns path and query as they were sent. It is empty unless the plugin
+// is the one that checks credentials, which stand there, too.
 func (r *Request) Target() string { return string(r.raw.Target) }
 
 // Param returns what a ":name" or "*name" of the route's pattern matched.
@@ -189,6 +189,11 @@ func (r *Request) HashPassword(password string) ([]byte, error) {
 // there is no account: it then takes as long, and says no.
 func (r *Request) VerifyPassword(hash []byte, password string) (bool, error) {
 	return r.host.VerifyPassword(hash, []byte(password))
+}
+
+// HMACSHA256 returns the HMAC-SHA-256 of a message.
+func (r *Request) HMACSHA256(key, message []byte) ([]byte, error) {
+	return r.host.HMACSHA256(key, message)
 }
 
 // VerifyEd25519 tells whether a signature of a message is by the holder of the

@@ -3,6 +3,7 @@
 package guest
 
 import (
+	"strings"
 	"time"
 	"unsafe"
 
@@ -71,6 +72,9 @@ func passwordVerify(hash unsafe.Pointer, hashLen uint32, password unsafe.Pointer
 //go:wasmimport edge body_digest
 func bodyDigest(algorithm unsafe.Pointer, algorithmLen uint32, buf unsafe.Pointer, size uint32) int64
 
+//go:wasmimport edge hmac_sha256
+func hmacSHA256(key unsafe.Pointer, keyLen uint32, message unsafe.Pointer, messageLen uint32, buf unsafe.Pointer, size uint32) int64
+
 //go:wasmimport edge ed25519_verify
 func ed25519Verify(key unsafe.Pointer, keyLen uint32, message unsafe.Pointer, messageLen uint32,
 	signature unsafe.Pointer, signatureLen uint32) int64
@@ -93,6 +97,8 @@ type imports struct {
 	room  []byte // what is left
 	keys  abi.Writer
 	keysB []byte
+
+	settings []setting
 }
 
 func (h *imports) reset() {
@@ -217,6 +223,13 @@ func (h *imports) BodyDigest(algorithm string) ([]byte, error) {
 	return h.result(bodyDigest(a, an, b, bn))
 }
 
+func (h *imports) HMACSHA256(key, message []byte) ([]byte, error) {
+	k, kn := ptr(key)
+	m, mn := ptr(message)
+	b, bn := ptr(h.room)
+	return h.result(hmacSHA256(k, kn, m, mn, b, bn))
+}
+
 func (h *imports) VerifyEd25519(key, message, signature []byte) (bool, error) {
 	k, kn := ptr(key)
 	m, mn := ptr(message)
@@ -237,7 +250,32 @@ func (h *imports) Fetch(f *abi.Fetch) (*abi.FetchReply, error) {
 	return abi.ReadFetchReply(record)
 }
 
-func (h *imports) Config(key string) (string, bool) { return pdk.GetConfig(key) }
+// Config asks the host once for each setting, which stays the same for as long
+// as the version of the plugin lives.
+func (h *imports) Config(key string) (string, bool) {
+	for i := range h.settings {
+		if s := &h.settings[i]; s.key == key {
+			return s.value, s.found
+		}
+	}
+	s := setting{key: strings.Clone(key)}
+	s.value, s.found = pdk.GetConfig(key)
+	if len(h.settings) < maxSettings {
+		h.settings = append(h.settings, s)
+	}
+	return s.value, s.found
+}
+
+// A setting is what the operator's manifest says under a key.
+type setting struct {
+	key, value string
+	found      bool
+}
+
+// maxSettings bounds those that are remembered: a plugin may ask for keys that
+// clients make up. They are few enough to be looked through, which takes less
+// than a map.
+const maxSettings = 32
 
 func (h *imports) Log(level abi.LogLevel, message string) {
 	levels := [...]pdk.LogLevel{pdk.LogDebug, pdk.LogInfo, pdk.LogWarn, pdk.LogError}

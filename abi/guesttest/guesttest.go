@@ -81,7 +81,7 @@ func (c *Client) Do(q Request) *Response {
 		return c.failure(&abi.Error{Status: 401, Code: "unauthenticated", Message: "no credential"}, route.Family)
 	}
 	f := abi.Request{
-		Kind: abi.CallRequest, Route: index, Method: q.Method, Path: u.Path, Caller: caller,
+		Kind: abi.CallRequest, Route: index, Method: q.Method, Path: u.Path, Target: q.Path, Caller: caller,
 		Time: c.Host.Now.UnixMicro(), Remote: "127.0.0.1", ID: "test", BaseURL: "http://edge.test",
 	}
 	if q.Remote != "" {

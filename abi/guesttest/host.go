@@ -3,6 +3,7 @@ package guesttest
 import (
 	"bytes"
 	"crypto/ed25519"
+	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/sha512"
@@ -235,6 +236,13 @@ func (x *txn) BodyDigest(algorithm string) ([]byte, error) {
 		return sum[:], nil
 	}
 	return nil, abi.ErrArgument
+}
+
+// HMACSHA256 implements abi.Host.
+func (x *txn) HMACSHA256(key, message []byte) ([]byte, error) {
+	h := hmac.New(sha256.New, key)
+	h.Write(message)
+	return h.Sum(nil), nil
 }
 
 // VerifyEd25519 implements abi.Host.

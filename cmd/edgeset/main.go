@@ -13,6 +13,7 @@ const usage = `edgeset serves API families from WebAssembly plugins.
   edgeset serve            serve the deployments of a manifest, or the default one
   edgeset app create       make an application: the id and secret of an API client
   edgeset app list         list the applications
+  edgeset app approve      let an application in that a developer has asked for
   edgeset app revoke       end an application and all of its tokens
   edgeset plugin compile   compile plugins ahead of time
   edgeset version          print the version

@@ -2,6 +2,7 @@ package edge
 
 import (
 	"crypto/ed25519"
+	"crypto/hmac"
 	"crypto/sha256"
 	"crypto/sha512"
 
@@ -19,6 +20,13 @@ func (c *Call) BodyDigest(algorithm string) ([]byte, error) {
 		return sum[:], nil
 	}
 	return nil, abi.ErrArgument
+}
+
+// HMACSHA256 implements abi.Host.
+func (c *Call) HMACSHA256(key, message []byte) ([]byte, error) {
+	h := hmac.New(sha256.New, key)
+	h.Write(message)
+	return h.Sum(nil), nil
 }
 
 // VerifyEd25519 implements abi.Host.

@@ -65,7 +65,8 @@ func (c *Call) fetch(q *extism.HTTPRequest) (*extism.HTTPResponse, error) {
 	if err := q.Header.Write(&header); err != nil {
 		return nil, err
 	}
-	ask := question("http", []byte(q.Method), []byte(q.URL), header.Bytes(), q.Body)
+	how := fmt.Appendf(nil, "%v %d", q.NoFollow, q.MaxReply)
+	ask := question("http", []byte(q.Method), []byte(q.URL), header.Bytes(), q.Body, how)
 	return once(&c.memo, ask, func() (*extism.HTTPResponse, error) {
 		if c.plugin.Fetching != nil {
 			select {

@@ -192,6 +192,21 @@ var functions = []struct {
 		}
 		s[0] = c.answer(mem, s[2], s[3], digest)
 	}},
+	{"hmac_sha256", 6, i64, func(ctx context.Context, m api.Module, s []uint64) {
+		c, mem := current(ctx), m.Memory()
+		key, ok1 := mem.Read(uint32(s[0]), uint32(s[1]))
+		message, ok2 := mem.Read(uint32(s[2]), uint32(s[3]))
+		if !ok1 || !ok2 {
+			s[0] = code(abi.CodeArgument)
+			return
+		}
+		sum, err := c.HMACSHA256(key, message)
+		if err != nil {
+			s[0] = code(abi.CodeOf(err))
+			return
+		}
+		s[0] = c.answer(mem, s[4], s[5], sum)
+	}},
 	{"ed25519_verify", 6, i64, func(ctx context.Context, m api.Module, s []uint64) {
 		mem := m.Memory()
 		key, ok1 := mem.Read(uint32(s[0]), uint32(s[1]))

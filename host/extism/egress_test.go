@@ -73,6 +73,16 @@ func TestEgressEntries(t *testing.T) {
 			{"http://db.internal:5984/", true},
 			{"http://db.internal/", false},
 		}},
+		{"*", []ask{
+			{"https://example.com/", true},
+			{"http://a.b.example.com:80/", true},
+			{"https://example.com:443/", true},
+			{"http://192.0.2.7/", true},
+			{"https://example.com:8443/", false},
+			{"http://example.com:22/", false},
+			{"https:///", false},
+			{"ftp://example.com/", false},
+		}},
 	}
 	for _, tt := range tests {
 		e, err := NewEgress([]string{"other.example.net", tt.entry})

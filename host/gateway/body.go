@@ -11,8 +11,13 @@ import (
 	"github.com/valyala/fasthttp"
 )
 
-// multipartLimits bound a form with many parts.
-var multipartLimits = text.MultipartLimits{Fields: 100}
+// multipartLimits bound a form with many parts. A route that takes a form has no
+// use for files, and says so rather than to lose them; one that takes any body
+// looks at the fields alone.
+var (
+	multipartLimits = text.MultipartLimits{Fields: 100}
+	withoutFiles    = text.MultipartLimits{Fields: 100, File: func(text.File) error { return nil }}
+)
 
 func (x *exchange) badRequest(format string, args ...any) error {
 	return &abi.Error{Status: 400, Code: x.route.family.Code(abi.HostBadRequest), Message: fmt.Sprintf(format, args...)}
@@ -165,7 +170,11 @@ func (x *exchange) readForm(body []byte) (abi.BodyKind, abi.Value, error) {
 	if strings.HasPrefix(strings.ToLower(unsafeString(kind)), "multipart/") {
 		var params map[string]string
 		if _, params, err = mime.ParseMediaType(string(kind)); err == nil {
-			err = text.AppendMultipart(&x.pairs, body, params["boundary"], multipartLimits)
+			limits := multipartLimits
+			if x.route.Body == abi.AnyBody {
+				limits = withoutFiles
+			}
+			err = text.AppendMultipart(&x.pairs, body, params["boundary"], limits)
 		}
 	} else {
 		err = text.AppendQuery(&x.pairs, body)

@@ -229,6 +229,9 @@ func (x *exchange) readRequest(params int) error {
 		return x.badRequest("The path is not UTF-8.")
 	}
 	q.Kind, q.Route, q.Method, q.Path = abi.CallRequest, r.index, r.Method, unsafeString(x.path)
+	if r.plugin.Authenticates() {
+		q.Target = unsafeString(x.ctx.RequestURI())
+	}
 	q.Time, q.Remote, q.ID = x.at.UnixMicro(), unsafeString(x.remote), unsafeString(x.id)
 	x.pairs.Reset(x.list)
 	x.pairs.FixedArray(params)

@@ -14,7 +14,7 @@ import (
 //
 //	{"method", "path", "params": [...], "query": {...}, "headers": {...},
 //	 "json": the parsed body | "form": {...} | "body": base64,
-//	 "caller": {"account", "app", "proof"} | null,
+//	 "caller": {"account", "app", "proof", "scheme", "name"} | null,
 //	 "time": microseconds, "remote", "id", "base_url"}
 //
 // Output:
@@ -55,6 +55,8 @@ func appendExtismRequest(w *abi.Writer, q *abi.Request) {
 		field("account", q.Caller.Account)
 		field("app", q.Caller.App)
 		field("proof", q.Caller.Proof)
+		field("scheme", q.Caller.Scheme)
+		field("name", q.Caller.Name)
 		w.End()
 	}
 	w.Key("time")

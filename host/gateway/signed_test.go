@@ -175,4 +175,11 @@ func TestABodyIsWhatItsTypeSays(t *testing.T) {
 		}
 	}
 	r.do("POST /t/any", "{", "Content-Type", "application/json").wants(400)
+	// A file in a form is left out, or refused by a route that is for forms.
+	file := "--b\r\nContent-Disposition: form-data; name=\"f\"; filename=\"x.png\"\r\n\r\nbytes\r\n" +
+		"--b\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\n1\r\n--b--\r\n"
+	if got := r.do("POST /t/any", file, "Content-Type", "multipart/form-data; boundary=b").wants(200); got.field("form") != `["a=1"]` {
+		t.Errorf("%s", got.body)
+	}
+	r.do("POST /t/form", file, "Content-Type", "multipart/form-data; boundary=b").wants(400)
 }

@@ -229,6 +229,8 @@ func (x *txn) Log(_ abi.LogLevel, message string)          { x.t.Errorf("plugin 
 
 func (x *txn) BodyDigest(string) ([]byte, error) { return nil, abi.ErrArgument }
 
+func (x *txn) HMACSHA256(_, _ []byte) ([]byte, error) { return nil, abi.ErrDenied }
+
 func (x *txn) VerifyEd25519(_, _, _ []byte) (bool, error) { return false, abi.ErrDenied }
 
 func (x *txn) Fetch(*abi.Fetch) (*abi.FetchReply, error) { return nil, abi.ErrDenied }

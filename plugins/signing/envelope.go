@@ -28,6 +28,20 @@ func envelope(w *abi.Writer) {
 	w.EndAll()
 }
 
+// problem is the form of a refusal under /1.0, which its document leaves open but
+// for the status.
+func problem(w *abi.Writer) {
+	w.Map()
+	w.Key("error")
+	w.Map()
+	for _, name := range []string{"status", "code", "message", "detail"} {
+		w.Key(name)
+		w.Text("$" + name)
+	}
+	entry(w, "documentation", "/1.0/signing")
+	w.EndAll()
+}
+
 // succeed answers under /v2 with a response of a type; fields writes the entries
 // that follow the type.
 func succeed(w *guest.Response, r *guest.Request, kind string, fields func(v *abi.Writer)) {

@@ -1,22 +1,36 @@
-// Plugin signing keeps applications, accounts and access tokens, and is what
-// the host asks who presents a credential.
+// Plugin signing finds out who makes a request, for all families of APIs: it keeps
+// accounts, applications, access tokens and sessions, checks signatures of
+// requests, and lets people sign in with an OpenID.
 //
-// A noun a file: app.go (API keys, for operators), account.go (creation and
-// passwords), user.go (profiles), token.go (login, devices, logout, the
-// credential check), throttle.go (guessing passwords), record.go (what is stored
-// and under which keys), settings.go (what an operator can set), envelope.go
-// (the form of /v2).
+// A noun a file.
+//
+//	credential   the check that the host asks for, and where credentials stand
+//	account      creation and passwords; accountadmin: what operators do to them
+//	user         profiles
+//	token        login, devices, logout
+//	throttle     guessing passwords
+//
+//	app          API keys: their life, for operators; ownapp: for developers
+//	appfields    what a body says of an application; origin: web origins
+//
+//	signature    the steps of a check, and who am I
+//	md5, hint    signatures of parameters; by what mistake one is wrong
+//	message      RFC 9421; base: what is signed
+//	verify       what is wrong with a signature; guide: the page for authors
+//
+//	login        to the provider and back; session: cookies
+//	identifier   OpenIDs in their normal form; discovery: whose they are
+//	openid       OpenID 2.0
+//	oidc         OpenID Connect; oidc_provider, idtoken, jwks: what it needs
+//
+//	record       what is stored and under which keys; record_app
+//	settings     what an operator can set
+//	envelope     the forms of answers
 package main
 
 import (
 	"github.com/edgeset/edgeset/abi"
 	"github.com/edgeset/edgeset/abi/guest"
-)
-
-// Kinds of callers that routes ask for.
-const (
-	tokenProof    = "token"    // an access token, checked by authenticate
-	operatorProof = "operator" // only the host's admin API supplies it
 )
 
 func init() { guest.Serve(plugin()) }
@@ -26,13 +40,14 @@ func main() {}
 func plugin() *guest.Plugin {
 	p := guest.New("signing", "1.0.0")
 	p.Need(abi.GrantPasswords)
-	p.Authenticate(authenticate,
-		abi.CredentialSource{Kind: tokenProof, Header: "Authorization", Scheme: "Bearer"},
-		abi.CredentialSource{Kind: tokenProof, Header: "Authorization", Scheme: "Glympse"},
-		abi.CredentialSource{Kind: tokenProof, Query: "oauth_token"},
-	)
+	p.Authenticate(authenticate, sources...)
 	routeV2(p.Family("/v2", envelope).Code(abi.HostUnauthenticated, "oauth_token"))
+	posts := p.Family("/1.0", problem).Docs("/1.0/signing")
+	routeLogin(posts)
+	routeSigning(posts)
+	routeOwnApps(posts)
 	routeApps(p.Family("/apps", nil))
+	routeAccounts(p.Family("/accounts", nil))
 	return p
 }
 
@@ -57,12 +72,4 @@ func routeV2(v2 *guest.Family) {
 	v2.GET("/v2/users/self", self, user)
 	v2.POST("/v2/users/self/update", updateSelf, user, guest.Form, small)
 	v2.GET("/v2/users/:id", showUser, user)
-}
-
-func routeApps(apps *guest.Family) {
-	operator := guest.Auth(operatorProof)
-	apps.POST("/apps", createApp, operator, guest.JSON, guest.MaxBody(16<<10))
-	apps.GET("/apps", listApps, operator)
-	apps.GET("/apps/:id", showApp, operator)
-	apps.DELETE("/apps/:id", revokeApp, operator)
 }

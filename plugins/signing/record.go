@@ -10,10 +10,15 @@ import (
 // What is stored, and under which keys:
 //
 //	a/<app id>                 app
+//	o/<account id>/<app id>    nothing: the applications of an account
 //	u/<account id>             account
 //	n/<username, lower case>   the account's id
-//	t/<SHA-256 of a token>     token
+//	i/<SHA-256 of an OpenID>   the id of the account that signs in with it
+//	p/m/<issuer>               published: what a provider of OpenID Connect says of itself
+//	p/k/<issuer>               published: its keys
+//	t/<SHA-256 of a token>     token, also of a session, whose cookie has the token
 //	d/<account id>/<token id>  device: the account's tokens, oldest first
+//	s/<app id>/<scheme>/<sum>  nothing: the signature has been seen
 //	f/i/<login id, lower case> failures, of logins under that id
 //	f/r/<remote address>       failures, of logins from there
 //
@@ -21,39 +26,12 @@ import (
 // version appends fields; readers pass over those they do not know. Times are
 // microseconds since the epoch.
 
-func appKey(id string) []byte        { return []byte("a/" + id) }
+func appKey(id string) []byte        { return append(append(make([]byte, 0, 2+appIDSize), "a/"...), id...) }
 func accountKey(id string) []byte    { return []byte("u/" + id) }
 func usernameKey(name string) []byte { return []byte("n/" + name) }
 func tokenKey(hash []byte) []byte    { return append([]byte("t/"), hash...) }
 func deviceKey(account, token string) []byte {
 	return []byte("d/" + account + "/" + token)
-}
-
-// An app is an application that may call the APIs.
-type app struct {
-	name string
-	// secret stands here as it is, not as a hash: signatures of requests are
-	// recomputed with it. Encrypting the store is the deployment's part.
-	secret  string
-	created int64
-	revoked int64 // 0: it is not
-}
-
-func (a *app) record() []byte {
-	var w abi.Writer
-	w.FixedArray(4)
-	w.Text(a.name)
-	w.Text(a.secret)
-	w.Int(a.created)
-	w.Int(a.revoked)
-	return w.Value()
-}
-
-func readApp(record []byte) (a app, err error) {
-	err = read(record, "app", 4, func(r *abi.Reader) {
-		a = app{name: r.Text(), secret: r.Text(), created: r.Int(), revoked: r.Int()}
-	})
-	return a, err
 }
 
 // An account is a person, or a device that shares on its own.
@@ -64,26 +42,39 @@ type account struct {
 	app      string // that created it
 	created  int64
 	modified int64
+
+	// Of one who signs in with an OpenID: what the provider says.
+	openid   string // the claimed identifier, or issuer#subject
+	nickname string
+	email    string
 }
 
 func (a *account) record() []byte {
 	var w abi.Writer
-	w.FixedArray(6)
+	w.FixedArray(9)
 	w.Text(a.username)
 	w.Text(a.name)
 	w.Bytes(a.hash)
 	w.Text(a.app)
 	w.Int(a.created)
 	w.Int(a.modified)
+	w.Text(a.openid)
+	w.Text(a.nickname)
+	w.Text(a.email)
 	return w.Value()
 }
 
 func readAccount(record []byte) (a account, err error) {
-	err = read(record, "account", 6, func(r *abi.Reader) {
+	err = read(record, "account", 6, func(r *abi.Reader, more int) int {
 		a = account{
 			username: r.Text(), name: r.Text(), hash: r.Bytes(), app: r.Text(),
 			created: r.Int(), modified: r.Int(),
 		}
+		if more < 3 {
+			return 0
+		}
+		a.openid, a.nickname, a.email = r.Text(), r.Text(), r.Text()
+		return 3
 	})
 	return a, err
 }
@@ -95,23 +86,28 @@ type token struct {
 	account string
 	app     string
 	expires int64
+	session bool // it is a session's, and stands in a cookie: it is good there alone
 }
 
 func (t *token) record() []byte {
 	var w abi.Writer
-	w.FixedArray(4)
+	w.FixedArray(5)
 	w.Text(t.id)
 	w.Text(t.account)
 	w.Text(t.app)
 	w.Int(t.expires)
+	w.Bool(t.session)
 	return w.Value()
 }
 
 func readToken(record []byte) (t token, err error) {
-	err = read(record, "token", 4, func(r *abi.Reader) {
-		t = token{id: r.Text(), account: r.Text(), app: r.Text(), expires: r.Int()}
-	})
-	return t, err
+	r, more := fieldsOf(record, 4)
+	t = token{id: r.TextShared(), account: r.TextShared(), app: r.TextShared(), expires: r.Int()}
+	if more > 0 {
+		t.session = r.Bool()
+		more--
+	}
+	return t, readAll(&r, more, "token")
 }
 
 // A device is what a person knows of a token: where it is in use. It ends with
@@ -136,8 +132,9 @@ func (d *device) record() []byte {
 }
 
 func readDevice(record []byte) (d device, err error) {
-	err = read(record, "device", 5, func(r *abi.Reader) {
+	err = read(record, "device", 5, func(r *abi.Reader, _ int) int {
 		d = device{hash: r.Bytes(), name: r.Text(), app: r.Text(), created: r.Int(), expires: r.Int()}
+		return 0
 	})
 	return d, err
 }
@@ -156,28 +153,46 @@ func (f failures) record() []byte {
 }
 
 func readFailures(record []byte) (f failures, err error) {
-	err = read(record, "failures", 1, func(r *abi.Reader) {
+	err = read(record, "failures", 1, func(r *abi.Reader, _ int) int {
 		n := r.Array()
 		f = make(failures, 0, n)
 		for ; n > 0 && !r.Failed(); n-- {
 			f = append(f, r.Int())
 		}
+		return 0
 	})
 	return f, err
 }
 
-// read takes a record of at least so many fields apart.
-func read(record []byte, kind string, fields int, read func(r *abi.Reader)) error {
-	r := abi.Value(record).Read()
-	n := r.Array()
-	if n >= fields {
-		read(&r)
-		r.Skip(n - fields)
-		if r.Done() {
-			return nil
-		}
+// fieldsOf returns a reader of a record of at least so many fields, and how many
+// more there are. Texts that are read without a copy are good until the call ends,
+// like the record.
+func fieldsOf(record []byte, least int) (r abi.Reader, more int) {
+	r = abi.Value(record).Read()
+	if more = r.Array() - least; more < 0 {
+		r = abi.Reader{} // of which nothing can be read
 	}
-	return errors.New("signing: record of kind " + kind + " cannot be read")
+	return r, more
+}
+
+// readAll passes over the fields that are left, which a newer version wrote, and
+// tells whether all could be read.
+func readAll(r *abi.Reader, left int, kind string) error {
+	r.Skip(left)
+	if left < 0 || !r.Done() {
+		return errors.New("signing: record of kind " + kind + " cannot be read")
+	}
+	return nil
+}
+
+// read takes a record of at least so many fields apart. fn reads these; it is
+// told how many more there are, and returns how many of them it has read.
+func read(record []byte, kind string, fields int, fn func(r *abi.Reader, more int) int) error {
+	r, more := fieldsOf(record, fields)
+	if more < 0 {
+		return readAll(&r, more, kind)
+	}
+	return readAll(&r, more-fn(&r, more), kind)
 }
 
 // alphabet is of 32 characters that people do not confuse and that need no

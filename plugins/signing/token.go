@@ -70,7 +70,7 @@ func login(w *guest.Response, r *guest.Request) error {
 	if err := t.succeeded(kv); err != nil {
 		return err
 	}
-	secret, err := issue(r, accountID, appID, name, ttl)
+	secret, err := issue(r, token{account: accountID, app: appID}, name, ttl)
 	if err != nil {
 		return err
 	}
@@ -104,21 +104,22 @@ func loginID(r *guest.Request) (string, error) {
 	return strings.ToLower(id), checkText(name, id, maxID)
 }
 
-// issue makes a token and returns what the client shows for it. Of that only the
-// hash is kept: who reads the store cannot act for anybody.
-func issue(r *guest.Request, account, appID, name string, ttl time.Duration) (string, error) {
+// issue makes a token, for an application or for a session, and returns what the
+// client shows for it. Of that only the hash is kept: who reads the store cannot
+// act for anybody.
+func issue(r *guest.Request, t token, name string, ttl time.Duration) (string, error) {
 	kv, now := r.KV(), r.Time()
-	if err := makeRoom(kv, account); err != nil {
+	if err := makeRoom(kv, t.account); err != nil {
 		return "", err
 	}
 	secret := random(tokenSize)
 	hash := sha256.Sum256([]byte(secret))
-	t := token{id: tokenID(now), account: account, app: appID, expires: now.Add(ttl).UnixMicro()}
-	d := device{hash: hash[:], name: name, app: appID, created: now.UnixMicro(), expires: t.expires}
+	t.id, t.expires = tokenID(now), now.Add(ttl).UnixMicro()
+	d := device{hash: hash[:], name: name, app: t.app, created: now.UnixMicro(), expires: t.expires}
 	if err := kv.PutTTL(tokenKey(hash[:]), t.record(), ttl+expiredFor); err != nil {
 		return "", err
 	}
-	return secret, kv.PutTTL(deviceKey(account, t.id), d.record(), ttl)
+	return secret, kv.PutTTL(deviceKey(t.account, t.id), d.record(), ttl)
 }
 
 // tokenIDTime is how many characters of a token's id are its time, in
@@ -215,9 +216,9 @@ func logout(w *guest.Response, r *guest.Request) error {
 	return nil
 }
 
-// listDevices answers GET /v2/account/devices: where the account is logged in,
-// the latest first.
-func listDevices(w *guest.Response, r *guest.Request) error {
+// eachDevice calls fn with the caller's tokens that have not expired, the latest
+// first.
+func eachDevice(r *guest.Request, fn func(id string, d *device)) error {
 	all := devices(r.Caller().Account)
 	prefix := len(all.Start)
 	all.Reverse = true
@@ -225,21 +226,24 @@ func listDevices(w *guest.Response, r *guest.Request) error {
 	if err != nil {
 		return err
 	}
-	list := make([]device, len(page.Entries))
-	for i, e := range page.Entries {
-		if list[i], err = readDevice(e.Value); err != nil {
+	for _, e := range page.Entries {
+		d, err := readDevice(e.Value)
+		if err != nil {
 			return err
 		}
+		if d.expires > r.Time().UnixMicro() {
+			fn(string(e.Key[prefix:]), &d)
+		}
 	}
-	now := r.Time().UnixMicro()
+	return nil
+}
+
+// listDevices answers GET /v2/account/devices: where the account is logged in.
+func listDevices(w *guest.Response, r *guest.Request) (err error) {
 	succeed(w, r, "devices", func(v *abi.Writer) {
 		v.Key("items")
 		v.Array()
-		for i, d := range list {
-			if d.expires <= now {
-				continue
-			}
-			id := string(page.Entries[i].Key[prefix:])
+		err = eachDevice(r, func(id string, d *device) {
 			v.Map()
 			entry(v, "id", id)
 			entry(v, "device", d.name)
@@ -249,57 +253,30 @@ func listDevices(w *guest.Response, r *guest.Request) error {
 			v.Key("current")
 			v.Bool(id == r.Caller().Token)
 			v.End()
-		}
+		})
 		v.End()
 	})
-	return nil
+	return err
+}
+
+// revokeOwn ends a token of the caller's account, by an id that a client sends.
+func revokeOwn(r *guest.Request, id string) (found bool, err error) {
+	if !isRandom(id, tokenIDTime+tokenIDRandom) {
+		return false, nil
+	}
+	return revokeToken(r.KV(), r.Caller().Account, id)
 }
 
 // revokeDevice answers DELETE /v2/account/devices/:id, and POST …/delete.
 func revokeDevice(w *guest.Response, r *guest.Request) error {
 	id := r.Param("id")
-	var found bool
-	if isRandom(id, tokenIDTime+tokenIDRandom) {
-		var err error
-		if found, err = revokeToken(r.KV(), r.Caller().Account, id); err != nil {
-			return err
-		}
+	found, err := revokeOwn(r, id)
+	if err != nil {
+		return err
 	}
 	if !found {
 		return guest.Errorf(404, "not_found", "There is no device with this id.")
 	}
 	succeed(w, r, "device", func(v *abi.Writer) { entry(v, "id", id) })
 	return nil
-}
-
-// authenticate finds out who presents a token. It reads two entries, and the host
-// may keep the answer until one of them changes; the account is not among them,
-// so that a new name costs nobody anything.
-func authenticate(r *guest.Request, c abi.Credential) (nobody abi.Caller, err error) {
-	if c.Kind != tokenProof || !isRandom(c.Value, tokenSize) {
-		return nobody, errToken
-	}
-	hash := sha256.Sum256([]byte(c.Value))
-	record, found, err := r.KV().Get(tokenKey(hash[:]))
-	if err != nil {
-		return nobody, err
-	}
-	if !found {
-		return nobody, errToken
-	}
-	t, err := readToken(record)
-	if err != nil {
-		return nobody, err
-	}
-	a, found, err := findApp(r.KV(), t.app)
-	if err != nil {
-		return nobody, err
-	}
-	if !found || a.revoked != 0 {
-		return nobody, errRevoked
-	}
-	if t.expires <= r.Time().UnixMicro() {
-		return nobody, errExpired
-	}
-	return abi.Caller{Account: t.account, App: t.app, Proof: tokenProof, Token: t.id, Expires: t.expires}, nil
 }

@@ -64,7 +64,7 @@ func TestRequestsComeThrough(t *testing.T) {
 		Query: pairs("q", "1"), Headers: pairs("Content-Type", "application/json"),
 		BodyKind: abi.BodyValue, Body: value(func(w *abi.Writer) { w.Array(); w.Int(-5); w.End() }),
 		Caller: caller, Credential: abi.Credential{Kind: "token", Value: "secret", Family: "/v2", Origin: "https://app.example"},
-		Time: 1700000000000001, Remote: "2001:db8::1", ID: "r1", BaseURL: "https://example.org", Target: "/v2/%C3%BC",
+		Time: 1700000000000001, Remote: "2001:db8::1", ID: "r1", BaseURL: "https://example.org", Target: "/v2/%C3%BC", AnyHost: true,
 	}
 	frame := value(sent.Append)
 	if !frame.Valid() {
@@ -80,7 +80,7 @@ func TestRequestsComeThrough(t *testing.T) {
 				Kind: sent.Kind, Route: sent.Route, Method: []byte(sent.Method), Path: []byte(sent.Path), Params: sent.Params,
 				Query: sent.Query, Headers: sent.Headers, BodyKind: sent.BodyKind, Body: sent.Body,
 				Caller: got.Caller, Credential: got.Credential,
-				Time: sent.Time, Remote: []byte(sent.Remote), ID: []byte(sent.ID), BaseURL: []byte(sent.BaseURL), Target: []byte(sent.Target),
+				Time: sent.Time, Remote: []byte(sent.Remote), ID: []byte(sent.ID), BaseURL: []byte(sent.BaseURL), Target: []byte(sent.Target), AnyHost: true,
 			}
 			if !reflect.DeepEqual(got, want) {
 				t.Errorf("got %+v\nwant %+v", got, want)

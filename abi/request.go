@@ -162,11 +162,12 @@ type Request struct {
 	ID         string     // the request's id, as in the log
 	BaseURL    string     // scheme and host that the client used
 	Target     string     // path and query as they were sent, credentials included: for a plugin that checks these
+	AnyHost    bool       // nobody but the client says that BaseURL is a name of the deployment
 }
 
 // How many elements the frames have. A reader takes more.
 const (
-	requestFields    = 16
+	requestFields    = 17
 	callerFields     = 9
 	credentialFields = 4
 
@@ -208,6 +209,7 @@ func (q *Request) Append(w *Writer) {
 	w.Text(q.ID)
 	w.Text(q.BaseURL)
 	w.Text(q.Target)
+	w.Bool(q.AnyHost)
 }
 
 // ErrFrame is returned for a frame that is not what the contract says.
@@ -232,6 +234,7 @@ type RawRequest struct {
 	ID         []byte
 	BaseURL    []byte
 	Target     []byte
+	AnyHost    bool
 }
 
 // ReadRequest takes a frame apart.
@@ -256,9 +259,9 @@ func ReadRequest(frame []byte, q *RawRequest) error {
 	q.Remote = r.TextBytes()
 	q.ID = r.TextBytes()
 	q.BaseURL = r.TextBytes()
-	q.Target = nil
+	q.Target, q.AnyHost = nil, false
 	if n >= requestFields {
-		q.Target = r.TextBytes()
+		q.Target, q.AnyHost = r.TextBytes(), r.Bool()
 		n -= requestFields - leastRequestFields
 	}
 	r.Skip(n - leastRequestFields)

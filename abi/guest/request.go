@@ -169,6 +169,11 @@ func (r *Request) ID() string { return string(r.raw.ID) }
 // BaseURL returns scheme and host as the client used them, for building links.
 func (r *Request) BaseURL() string { return string(r.raw.BaseURL) }
 
+// AnyHost tells that nobody but the client says that BaseURL is a name of the
+// deployment, which serves all hosts. It does for a link; it does not where
+// somebody else relies on the name.
+func (r *Request) AnyHost() bool { return r.raw.AnyHost }
+
 // KV returns the plugin's key space, within the transaction of this request.
 func (r *Request) KV() *KV { return &r.kv }
 

@@ -53,6 +53,7 @@ type Request struct {
 	Caller  *abi.Caller       // instead of the client's
 	Remote  string            // "" is 127.0.0.1
 	Family  string            // prefix of the family that a credential is shown to
+	AnyHost bool              // see guest.Request
 }
 
 // Do sends a request through the plugin's route table and returns the answer.
@@ -82,10 +83,13 @@ func (c *Client) Do(q Request) *Response {
 	}
 	f := abi.Request{
 		Kind: abi.CallRequest, Route: index, Method: q.Method, Path: u.Path, Target: q.Path, Caller: caller,
-		Time: c.Host.Now.UnixMicro(), Remote: "127.0.0.1", ID: "test", BaseURL: "http://edge.test",
+		Time: c.Host.Now.UnixMicro(), Remote: "127.0.0.1", ID: "test", BaseURL: "http://edge.test", AnyHost: q.AnyHost,
 	}
 	if q.Remote != "" {
 		f.Remote = q.Remote
+	}
+	if host := q.Headers["Host"]; host != "" {
+		f.BaseURL = "http://" + host
 	}
 	f.Params = value(params)
 	f.Query = abi.Pairs(queryPairs(c.t, u.RawQuery))

@@ -142,10 +142,12 @@ func (g *Gateway) guard(x *exchange, answer func()) {
 // serve finds what answers the request and has it answered.
 func (x *exchange) serve() {
 	ctx, t := x.ctx, x.gateway.table.Load()
-	if x.site = t.site(ctx.Request.Header.Host()); x.site == nil {
+	var named bool
+	if x.site, named = t.site(ctx.Request.Header.Host()); x.site == nil {
 		x.refuse(noFamily, &abi.Error{Status: 404, Code: abi.HostNotFound, Message: "No deployment serves this host."})
 		return
 	}
+	x.ask.AnyHost = !named && x.site.deployment.Spec.BaseURL == ""
 	x.allowOrigin()
 	n, count := x.site.root.find(x.path, &x.params)
 	if n == nil {

@@ -267,7 +267,7 @@ func (g *Gateway) broken(ctx *fasthttp.RequestCtx, err error) {
 		e = &abi.Error{Status: 408, Code: abi.HostTimeout, Message: "The request took too long to arrive."}
 	}
 	f := noFamily
-	if s := g.table.Load().site(ctx.Request.Header.Host()); s != nil && e.Status == 413 {
+	if s, _ := g.table.Load().site(ctx.Request.Header.Host()); s != nil && e.Status == 413 {
 		// The head was read, so it is known whose client this is.
 		f = s.family(ctx.Path())
 		e.Code = f.Code(e.Code)

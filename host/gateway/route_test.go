@@ -308,3 +308,17 @@ func FuzzTheMatcherAgreesWithANaiveOne(f *testing.F) {
 		}
 	})
 }
+
+func TestAPluginIsToldWhetherTheHostIsItsName(t *testing.T) {
+	wild, based := trial("*", "api.example", "*.app.example"), trial("based.example")
+	based.Name, based.BaseURL = "based", "https://named.example"
+	r := start(t, Config{}, wild, based)
+	for host, want := range map[string]string{
+		"api.example": "false", "API.example:8080": "false", "a.app.example": "false", "based.example": "false",
+		"evil.example": "true", "app.example": "true", "127.0.0.1": "true",
+	} {
+		if got := r.do("GET /t/echo", "", "Host", host).wants(200); got.field("any_host") != want {
+			t.Errorf("%s: any_host %s, want %s", host, got.field("any_host"), want)
+		}
+	}
+}

@@ -239,25 +239,26 @@ func (n *node) all(list []*route) []*route {
 	return list
 }
 
-// site finds the deployment of a Host header; nil if there is none.
-func (t *table) site(host []byte) *site {
+// site finds the deployment of a Host header; nil if there is none. named tells
+// that it is the manifest that gives it the name.
+func (t *table) site(host []byte) (s *site, named bool) {
 	host = trimPort(host)
 	if s, ok := t.exact[string(host)]; ok {
-		return s
+		return s, true
 	}
 	if len(t.exact) > 0 || len(t.wildcards) > 0 {
 		if lower := bytes.ToLower(host); len(lower) > 0 {
 			if s, ok := t.exact[string(lower)]; ok {
-				return s
+				return s, true
 			}
 			for _, w := range t.wildcards {
 				if len(lower) > len(w.suffix) && bytes.HasSuffix(lower, []byte(w.suffix)) {
-					return w.site
+					return w.site, true
 				}
 			}
 		}
 	}
-	return t.any
+	return t.any, false
 }
 
 // trimPort cuts ":8080" off, the brackets of an IPv6 address, and the dot at the

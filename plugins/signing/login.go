@@ -62,9 +62,9 @@ func readAttempt(record []byte) (a attempt, err error) {
 
 // What an operator sets for logins, besides the providers of OpenID Connect. The
 // manifest's egress has to let the plugin reach the pages of OpenIDs and their
-// providers. What a provider says is meant for base_url, or, where the deployment
-// has none, for the host that the browser names: one of the two, base_url or
-// hosts, must tell this server from others.
+// providers. What a provider of OpenID 2.0 says is meant for base_url, or, where the
+// deployment has none, for the host that the browser names: one of the two,
+// base_url or hosts, must tell this server from others, see checkAudience.
 //
 //	session_ttl   how long a session lasts             168h  (1m to 8760h)
 //	login_starts  logins per address in login_window   30    (1 to 1000)

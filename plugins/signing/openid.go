@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"crypto/sha256"
+	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
@@ -45,6 +46,9 @@ const maxVerdict = 16 << 10
 // go. There is no association with the provider: it is asked about the response
 // directly, so that no key of its has to be kept.
 func beginOpenID(r *guest.Request, a *attempt, identifier, state string) (location string, err error) {
+	if err := checkAudience(r); err != nil {
+		return "", err
+	}
 	identifier, err = normalize(identifier)
 	if err != nil {
 		return "", err
@@ -80,6 +84,28 @@ func beginOpenID(r *guest.Request, a *attempt, identifier, state string) (locati
 	return a.endpoint + separator + q.Encode(), nil
 }
 
+var errAudience = guest.Errorf(403, "any_host",
+	"This deployment serves any host, so nobody could tell whom a login is for. Its operator has to set base_url, or its hosts.")
+
+// checkAudience refuses logins to a server that answers to every name. A provider
+// vouches for somebody to the site in return_to. Were that whatever the client
+// says, another site could have its visitors sign in there, and show us, under
+// its own name, what the provider has told it. To a name of the machine itself a
+// provider sends nobody but who sits at it.
+func checkAudience(r *guest.Request) error {
+	if !r.AnyHost() {
+		return nil
+	}
+	u, err := url.Parse(r.BaseURL())
+	if err == nil {
+		host := u.Hostname()
+		if addr, err := netip.ParseAddr(host); host == "localhost" || err == nil && addr.Unmap().IsLoopback() {
+			return nil
+		}
+	}
+	return errAudience
+}
+
 // returnTo is where the provider sends the browser back to.
 func returnTo(r *guest.Request, state string) string { return callback(r) + "?state=" + state }
 
@@ -113,6 +139,9 @@ func badAssertion(why string) *guest.Error {
 // finishOpenID checks a response by section 11 of OpenID Authentication 2.0 and
 // returns who the provider says it is.
 func finishOpenID(r *guest.Request, a *attempt, state string) (who identity, err error) {
+	if err := checkAudience(r); err != nil {
+		return who, err
+	}
 	m, err := readResponse(r.QueryPairs())
 	if err != nil {
 		return who, err

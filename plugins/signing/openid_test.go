@@ -300,3 +300,39 @@ func FuzzKeyValues(f *testing.F) {
 		}
 	})
 }
+
+// Another site that has a visitor of its own sign in could show us, under its
+// name, what the provider has told it.
+func TestLoginsAreForAServerThatHasAName(t *testing.T) {
+	b := newBench(t)
+	p, v := b.newProvider(), b.visitor()
+	at := func(host, path string) *guesttest.Response {
+		r := b.send(guesttest.Request{Path: path, AnyHost: true, Headers: map[string]string{"Host": host, "Cookie": v.cookies()}})
+		if c := r.Headers["Set-Cookie"]; c != "" {
+			name, value, _ := strings.Cut(strings.SplitN(c, ";", 2)[0], "=")
+			v.jar[name] = value
+		}
+		return r
+	}
+	for _, host := range []string{"edge.test", "evil.example:8080", "192.0.2.1", "[2001:db8::1]:80", "localhost.evil.example", "127.0.0.1.evil.example"} {
+		b.refused(at(host, "/1.0/login/bob.example"), 403, "any_host")
+	}
+	for _, host := range []string{"localhost:8080", "127.0.0.1:8080", "[::1]:8080", "127.9.9.9"} {
+		r := at(host, "/1.0/login/bob.example")
+		if r.Status != 302 || r.Err != nil {
+			t.Fatalf("%s: %v", host, r)
+		}
+		a := p.assertion(r.Headers["Location"])
+		back, ok := strings.CutPrefix(a.Get("openid.return_to"), "http://"+host)
+		if !ok {
+			t.Fatalf("return_to %q", a.Get("openid.return_to"))
+		}
+		// What was begun under one name is not finished under another.
+		evil := url.Values{}
+		for name := range a {
+			evil.Set(name, strings.ReplaceAll(a.Get(name), "http://"+host, "http://evil.example"))
+		}
+		p.sign(evil)
+		b.refused(at("evil.example", back+"&"+evil.Encode()), 403, "any_host")
+	}
+}

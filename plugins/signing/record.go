@@ -14,6 +14,9 @@ import (
 //	u/<account id>             account
 //	n/<username, lower case>   the account's id
 //	i/<SHA-256 of an OpenID>   the id of the account that signs in with it
+//	l/<SHA-256 of a state>     attempt: a login that is under way
+//	q/<SHA-256 of provider and nonce>  nothing: the nonce was used
+//	f/l/<remote address>       times at which logins were begun there
 //	p/m/<issuer>               published: what a provider of OpenID Connect says of itself
 //	p/k/<issuer>               published: its keys
 //	t/<SHA-256 of a token>     token, also of a session, whose cookie has the token

@@ -105,6 +105,8 @@ func echo(route string) guest.Handler {
 			v.Key(name)
 			v.Text(r.Header(name))
 		}
+		v.Key("any_host")
+		v.Bool(r.AnyHost())
 		v.Key("body")
 		v.Raw(r.Body())
 		v.End()

@@ -289,21 +289,19 @@ func ReadCaller(v Value) (Caller, error) {
 	return c, nil
 }
 
-// ReadCredential reads a credential from its value.
-func ReadCredential(v Value) (Credential, error) {
+// ReadCredential reads a credential from its value, whose memory its texts share.
+func ReadCredential(v Value) (c Credential, err error) {
 	r := v.Read()
-	n := r.Array()
-	if n < leastCredentialFields {
-		return Credential{}, ErrFrame
+	more := r.Array() - leastCredentialFields
+	if more < 0 {
+		return c, ErrFrame
 	}
-	r = shared(string(v)).Read() // as with a caller
-	r.Array()
-	c := Credential{Kind: r.TextShared(), Value: r.TextShared()}
-	if n >= credentialFields {
+	c.Kind, c.Value = r.TextShared(), r.TextShared()
+	if more >= credentialFields-leastCredentialFields {
 		c.Family, c.Origin = r.TextShared(), r.TextShared()
-		n -= credentialFields - leastCredentialFields
+		more -= credentialFields - leastCredentialFields
 	}
-	r.Skip(n - leastCredentialFields)
+	r.Skip(more)
 	if !r.Done() {
 		return Credential{}, ErrFrame
 	}

@@ -40,7 +40,8 @@ type Handler func(w *Response, r *Request) error
 
 // An Authenticator finds out who presents a credential. It can read and not
 // write. The answer may be kept by the host until Caller.Expires or until one of
-// the keys that were read changes, whichever is first.
+// the keys that were read changes, whichever is first. The texts of the credential
+// are valid until the check returns.
 //
 // A credential from a source that says Request is the request r itself, which
 // has its method, target, query, headers, form and body digest, but no route. It

@@ -53,6 +53,7 @@ type Request struct {
 	Caller  *abi.Caller       // instead of the client's
 	Remote  string            // "" is 127.0.0.1
 	Family  string            // prefix of the family that a credential is shown to
+	BaseURL string            // "" is http://edge.test
 	AnyHost bool              // see guest.Request
 }
 
@@ -88,8 +89,8 @@ func (c *Client) Do(q Request) *Response {
 	if q.Remote != "" {
 		f.Remote = q.Remote
 	}
-	if host := q.Headers["Host"]; host != "" {
-		f.BaseURL = "http://" + host
+	if q.BaseURL != "" {
+		f.BaseURL = q.BaseURL
 	}
 	f.Params = value(params)
 	f.Query = abi.Pairs(queryPairs(c.t, u.RawQuery))

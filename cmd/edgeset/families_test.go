@@ -113,3 +113,31 @@ func TestOneCheckForAllFamilies(t *testing.T) {
 		wants(send("POST", "/1.0/notes", app.signed("description", "x")), 401, "key_revoked")
 	})
 }
+
+// Another plugin that checks credentials changes it for all families.
+func TestAnotherCheckForAllFamilies(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	plugin := func(name string) string {
+		file := filepath.Join(dir, name+".wasm")
+		if err := os.WriteFile(file, wasmtest.Build(t, "host/gateway/testdata/"+name), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return fmt.Sprintf("[[deployment.plugin]]\nname = %q\nsource = %q\ngrants = [\"kv\"]\n", name, file)
+	}
+	s := newServer(t, "[[deployment]]\nname = \"default\"\nhosts = [\"*\"]\n"+
+		"[[deployment.plugin]]\nname = \"sharing\"\nsource = \"embedded:sharing\"\ngrants = [\"kv\"]\n"+plugin("guard")+plugin("notes"))
+	word := s.client().as("friend")
+	if r, err := word.call("POST", "/1.0/notes", nil, "description", "x"); err != nil || r.status != 401 {
+		t.Errorf("before the word is granted: %v, %v", r, err)
+	}
+	if r, err := s.client().call("POST", "/g/grant/friend", nil); err != nil || r.status != 204 {
+		t.Fatalf("%v, %v", r, err)
+	}
+	if r, err := word.call("POST", "/1.0/notes", nil, "description", "x"); err != nil || r.status != 201 || r.text("owner") != "account friend" {
+		t.Errorf("notes: %v, %v", r, err)
+	}
+	if r, err := word.call("POST", "/v2/users/self/create_ticket", nil, "duration", "1000"); err != nil || r.status != 200 {
+		t.Errorf("sharing: %v, %v", r, err)
+	}
+}

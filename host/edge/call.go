@@ -58,7 +58,8 @@ type Call struct {
 	env     extism.State
 
 	// Body is the body of the request as it came.
-	Body []byte
+	Body    []byte
+	digests digests
 
 	// ReadOnly refuses writes, also on a transaction that could take them.
 	ReadOnly bool
@@ -79,6 +80,7 @@ func (c *Call) Start(ctx context.Context, p *Plugin, request string) {
 	c.ctx, c.plugin, c.request = ctx, p, request
 	c.prefix = append(append(c.prefix[:0], p.Name...), 0)
 	c.TrackReads, c.TrackWrites, c.ReadOnly, c.Body = false, false, false, nil
+	c.digests = digests{}
 	c.memo.forget()
 	c.txn, c.failure, c.pending = nil, nil, nil
 	c.read, c.logged = 0, 0
@@ -109,6 +111,7 @@ func (c *Call) End() {
 	}
 	clear(c.Reads[:cap(c.Reads)])
 	clear(c.Writes[:cap(c.Writes)])
+	c.Reads, c.Writes = c.Reads[:0], c.Writes[:0]
 }
 
 // Failure returns the error of the store that happened during the run, if any:

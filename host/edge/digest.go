@@ -9,15 +9,26 @@ import (
 	"github.com/edgeset/edgeset/abi"
 )
 
+// digests are those of the body of a request. They are made once: a guest may ask
+// for them as often as it likes, and a body has megabytes.
+type digests struct{ sha256, sha512 []byte }
+
 // BodyDigest implements abi.Host.
 func (c *Call) BodyDigest(algorithm string) ([]byte, error) {
+	d := &c.digests
 	switch algorithm {
 	case "sha-256":
-		sum := sha256.Sum256(c.Body)
-		return sum[:], nil
+		if d.sha256 == nil {
+			sum := sha256.Sum256(c.Body)
+			d.sha256 = sum[:]
+		}
+		return d.sha256, nil
 	case "sha-512":
-		sum := sha512.Sum512(c.Body)
-		return sum[:], nil
+		if d.sha512 == nil {
+			sum := sha512.Sum512(c.Body)
+			d.sha512 = sum[:]
+		}
+		return d.sha512, nil
 	}
 	return nil, abi.ErrArgument
 }

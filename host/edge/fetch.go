@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"time"
 
 	"github.com/edgeset/edgeset/abi"
 	"github.com/edgeset/edgeset/host/extism"
@@ -20,6 +21,11 @@ func (c *Call) Fetch(f *abi.Fetch) (*abi.FetchReply, error) {
 		NoFollow: !f.Follow, MaxReply: int64(f.MaxReply)}
 	if q.Method == "" {
 		q.Method = http.MethodGet
+	}
+	// A tenth of the time that the call has left remains, in which the plugin can
+	// say that no reply came, and keep count of that.
+	if deadline, ok := c.ctx.Deadline(); ok {
+		q.Within = max(time.Until(deadline)*9/10, 1)
 	}
 	f.Headers.Each(func(name, value []byte) bool {
 		q.Header.Add(string(name), string(value))

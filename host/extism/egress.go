@@ -91,7 +91,11 @@ func (e *Egress) Do(ctx context.Context, r *HTTPRequest) (*HTTPResponse, error) 
 	default:
 		return nil, fmt.Errorf("egress: method %q: want GET, HEAD, POST, PUT, PATCH, DELETE or OPTIONS", r.Method)
 	}
-	ctx, cancel := detached(ctx, e.within(ctx))
+	timeout := e.timeout
+	if r.Within > 0 {
+		timeout = min(timeout, r.Within)
+	}
+	ctx, cancel := detached(ctx, timeout)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, r.Method, r.URL, bytes.NewReader(r.Body))
 	if err != nil {
@@ -132,17 +136,6 @@ func (e *Egress) Do(ctx context.Context, r *HTTPRequest) (*HTTPResponse, error) 
 		return nil, fmt.Errorf("egress: %s %s: reply is larger than %d bytes", r.Method, r.URL, limit)
 	}
 	return &HTTPResponse{Status: resp.StatusCode, URL: resp.Request.URL.String(), Header: resp.Header, Body: body}, nil
-}
-
-// within is how long a request may take: of the time that the call has left, a
-// tenth remains, in which the plugin can say that no reply came, and keep count of
-// that.
-func (e *Egress) within(ctx context.Context) time.Duration {
-	deadline, ok := ctx.Deadline()
-	if !ok {
-		return e.timeout
-	}
-	return min(e.timeout, time.Until(deadline)*9/10)
 }
 
 // detached returns a context that ends with another one, or after a time, and

@@ -2,6 +2,7 @@ package extism
 
 import (
 	"net/http"
+	"time"
 
 	"github.com/edgeset/edgeset/abi"
 )
@@ -38,8 +39,9 @@ type HTTPRequest struct {
 	Header http.Header
 	Body   []byte
 
-	NoFollow bool  // a redirect is the reply
-	MaxReply int64 // bytes of its body; 0: the client's limit
+	NoFollow bool          // a redirect is the reply
+	MaxReply int64         // bytes of its body; 0: the client's limit
+	Within   time.Duration // for all of it; 0: the client's limit
 }
 
 // An HTTPResponse is the reply to one.

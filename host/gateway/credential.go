@@ -216,17 +216,21 @@ func (a *authenticator) wanted(r *route) string {
 	return strings.Join(list, ", or ")
 }
 
-// instance returns an instance of the plugin that checks, and what gives it
-// back. If it is for the same plugin, the request's own instance does: whoever
+// instance returns an instance of the plugin that checks, to be given back with
+// release. If it is for the same plugin, the request's own instance does: whoever
 // waits for a second one may wait for ever, since everybody may have one already.
-func (a *authenticator) instance(x *exchange) (lease engine.Lease, done func(), err error) {
+func (a *authenticator) instance(x *exchange) (engine.Lease, error) {
 	if a.plugin == x.route.plugin {
-		return x.leased, func() {}, nil
+		return x.leased, nil
 	}
-	if lease, err = a.plugin.Runner.Lease(&x.life, true); err != nil {
-		return nil, nil, err
+	return a.plugin.Runner.Lease(&x.life, true)
+}
+
+// release gives an instance back, unless it is the request's own.
+func (a *authenticator) release(x *exchange, lease engine.Lease) {
+	if a.plugin != x.route.plugin {
+		lease.Release()
 	}
-	return lease, lease.Release, nil
 }
 
 // ask has the plugin check a credential, in a read-only transaction of its own.
@@ -236,11 +240,11 @@ func (a *authenticator) ask(x *exchange, id digest, cred abi.Credential) (caller
 	var w abi.Writer
 	(&abi.Request{Kind: abi.CallAuthenticate, Credential: cred, Time: x.at.UnixMicro(), ID: string(x.id)}).Append(&w)
 
-	lease, done, err := a.instance(x)
+	lease, err := a.instance(x)
 	if err != nil {
 		return abi.Caller{}, err
 	}
-	defer done()
+	defer a.release(x, lease)
 	call := &x.check
 	call.Start(&x.life, a.plugin.Edge, string(x.id))
 	call.TrackReads = true
@@ -261,7 +265,8 @@ func (a *authenticator) ask(x *exchange, id digest, cred abi.Credential) (caller
 
 // call runs the check on x.check.
 func (a *authenticator) call(x *exchange, lease engine.Lease, request []byte) (abi.Caller, error) {
-	frame, fuel, err := lease.Call(&x.life, &x.check, request, nil)
+	frame, fuel, err := lease.Call(&x.life, &x.check, request, x.checkReply[:0])
+	x.checkReply = frame
 	x.spend(fuel, a.fuel)
 	if x.check.Failure() != nil {
 		return abi.Caller{}, x.check.Failure()
@@ -365,6 +370,8 @@ func (c *answers) generation() uint64 {
 // put remembers an answer, unless one of the keys that it rests on may have been
 // written since the generation was looked up.
 func (c *answers) put(id digest, gen uint64, caller abi.Caller, keys [][]byte, now time.Time) {
+	// The list is the call's, which fills it anew for the next request.
+	keys = slices.Clone(keys)
 	a := &answer{caller: caller, keys: keys, until: now.Add(maxAnswerAge).UnixMicro()}
 	if caller.Expires > 0 {
 		a.until = min(a.until, caller.Expires)

@@ -191,6 +191,24 @@ func TestTheCacheOfAnswers(t *testing.T) {
 	}
 }
 
+// What leaves the cache leaves nothing behind, although the list of its keys came
+// from a call that was used again.
+func TestNothingIsLeftOfForgottenAnswers(t *testing.T) {
+	r := start(t, Config{})
+	for i := range 20 {
+		r.do(fmt.Sprintf("POST /g/grant/word%d", i), "").wants(204)
+		r.do(fmt.Sprintf("GET /t/private?token=word%d", i), "").wants(200)
+	}
+	c := &r.gateway.table.Load().sites[0].authenticator.cache
+	if c.lru.Len() != 20 {
+		t.Fatalf("%d answers are kept, want 20", c.lru.Len())
+	}
+	c.lru.Purge()
+	if n := len(c.byKey); n != 0 {
+		t.Errorf("%d keys are left", n)
+	}
+}
+
 func TestAnswersThatAreLargeAreNotKept(t *testing.T) {
 	if cacheable(&abi.Caller{Account: strings.Repeat("x", 2000)}, nil) || cacheable(&abi.Caller{}, make([][]byte, 100)) {
 		t.Error("a large answer would be kept")

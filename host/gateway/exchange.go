@@ -5,10 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
-	"net/netip"
 	"runtime/debug"
-	"slices"
-	"strings"
 	"sync"
 	"time"
 	"unicode/utf8"
@@ -64,6 +61,7 @@ type exchange struct {
 
 	allHeaders []byte
 	checkFrame []byte
+	checkReply []byte
 }
 
 type exchanges struct{ sync.Pool }
@@ -99,7 +97,7 @@ func (g *Gateway) end(x *exchange) {
 	x.check.End()
 	x.life.end()
 	x.answer = abi.Reply{}
-	for _, b := range []*[]byte{&x.body, &x.frame, &x.reply, &x.out, &x.checkFrame} {
+	for _, b := range []*[]byte{&x.body, &x.frame, &x.reply, &x.out, &x.checkFrame, &x.checkReply} {
 		if cap(*b) > maxKept {
 			*b = nil
 		}
@@ -142,8 +140,13 @@ func (g *Gateway) guard(x *exchange, answer func()) {
 // serve finds what answers the request and has it answered.
 func (x *exchange) serve() {
 	ctx, t := x.ctx, x.gateway.table.Load()
+	host := ctx.Request.Header.Host()
+	if !validHost(host) {
+		x.refuse(noFamily, &abi.Error{Status: 400, Code: abi.HostBadRequest, Message: "The header Host is no name or address, with or without a port."})
+		return
+	}
 	var named bool
-	if x.site, named = t.site(ctx.Request.Header.Host()); x.site == nil {
+	if x.site, named = t.site(host); x.site == nil {
 		x.refuse(noFamily, &abi.Error{Status: 404, Code: abi.HostNotFound, Message: "No deployment serves this host."})
 		return
 	}
@@ -305,7 +308,9 @@ func (x *exchange) commit() error {
 		}
 		if err == nil || errors.Is(err, store.ErrCommitUnknown) {
 			x.forget(x.call.Writes)
-			x.forget(x.check.Writes)
+			if x.isSigned() {
+				x.forget(x.check.Writes)
+			}
 		}
 		switch {
 		case err == nil:
@@ -449,58 +454,4 @@ func (x *exchange) checkAnswer() error {
 		return fmt.Errorf("gateway: plugin %q answered with status %d: want 200 to 599", name, a.Status)
 	}
 	return nil
-}
-
-// trusts tells whether the peer is a proxy whose word on the client counts.
-func (g *Gateway) trusts(ctx *fasthttp.RequestCtx) bool {
-	if len(g.config.Proxies) == 0 {
-		return false
-	}
-	addr, ok := netip.AddrFromSlice(ctx.RemoteIP())
-	return ok && g.isProxy(addr.Unmap())
-}
-
-func (g *Gateway) isProxy(addr netip.Addr) bool {
-	return slices.ContainsFunc(g.config.Proxies, func(p netip.Prefix) bool { return p.Contains(addr) })
-}
-
-// remote appends the client's address: the peer's, or, if that is a proxy that is
-// trusted, what it says.
-func (g *Gateway) remote(dst []byte, ctx *fasthttp.RequestCtx) []byte {
-	addr, ok := netip.AddrFromSlice(ctx.RemoteIP())
-	if !ok {
-		return append(dst, "unknown"...)
-	}
-	addr = addr.Unmap()
-	if len(g.config.Proxies) > 0 {
-		addr = g.forwarded(addr, ctx.Request.Header.PeekAll("X-Forwarded-For"))
-	}
-	return addr.AppendTo(dst)
-}
-
-// forwarded goes back along the proxies, as long as they are trusted. Each has
-// added the address it was called from behind what the caller sent, to the last
-// line or as a line of its own; so what stands in front of the first that is not
-// trusted may be anything.
-func (g *Gateway) forwarded(addr netip.Addr, lines [][]byte) netip.Addr {
-	for i := len(lines) - 1; i >= 0; i-- {
-		for rest := string(lines[i]); rest != ""; {
-			var last string
-			comma := strings.LastIndexByte(rest, ',')
-			rest, last = rest[:max(comma, 0)], strings.TrimSpace(rest[comma+1:])
-			if !g.isProxy(addr) {
-				return addr
-			}
-			before, err := netip.ParseAddr(last)
-			if err != nil {
-				withPort, err := netip.ParseAddrPort(last)
-				if err != nil {
-					return addr
-				}
-				before = withPort.Addr()
-			}
-			addr = before.Unmap().WithZone("")
-		}
-	}
-	return addr
 }

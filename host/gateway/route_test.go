@@ -77,6 +77,30 @@ func TestAHostThatNobodyServesIsNotFound(t *testing.T) {
 	r.do("GET /t/echo", "", "Host", "api.example.com").wants(200)
 }
 
+// What is no host would make the URLs of answers, of logins above all, lead to
+// another one than that which was found by it.
+func TestAHostIsANameOrAnAddress(t *testing.T) {
+	r := start(t, Config{}, trial("api.example.com", "*.example.com", "::1"))
+	for _, target := range []string{"/t/echo", "http://api.example.com/t/echo"} {
+		for _, host := range []string{
+			"api.example.com:@other.example", "api.example.com:80@other.example", "other.example/x.example.com", "other.example?x.example.com",
+			"other.example#x.example.com", `other.example\.example.com`, "user@api.example.com", "[api.example.com]other.example", "[::1]:@other.example",
+			"[::1]other.example", "api.example.com:x", "api.example.com:80:80", "a b.example.com", "a,b.example.com", "%2f.example.com", "::1", ":80", "[]", "[::1",
+		} {
+			got := r.raw("GET " + target + " HTTP/1.1\r\nHost: " + host + "\r\nConnection: close\r\n\r\n")
+			if !strings.HasPrefix(got, "HTTP/1.1 400 ") {
+				t.Errorf("GET %s of host %q: %.200s", target, host, got)
+			}
+		}
+		for _, host := range []string{"api.example.com", "API.example.com:8080", "api.example.com.", "my_host-1.example.com", "[::1]", "[::1]:8080"} {
+			got := r.raw("GET " + target + " HTTP/1.1\r\nHost: " + host + "\r\nConnection: close\r\n\r\n")
+			if !strings.HasPrefix(got, "HTTP/1.1 200 ") || !strings.Contains(got, `"base":"http://`+host+`"`) {
+				t.Errorf("GET %s of host %q: %.200s", target, host, got)
+			}
+		}
+	}
+}
+
 func TestBaseURLIsAsTheClientAsked(t *testing.T) {
 	r := start(t, Config{})
 	if got := r.do("GET /t/echo", "", "Host", "a.example:81", "X-Forwarded-Proto", "https").field("base"); got != "http://a.example:81" {

@@ -51,11 +51,11 @@ func (x *exchange) checkSigned(txn store.Txn) error {
 			return err
 		}
 	}
-	lease, done, err := a.instance(x)
+	lease, err := a.instance(x)
 	if err != nil {
 		return err
 	}
-	defer done()
+	defer a.release(x, lease)
 	x.check.Start(&x.life, a.plugin.Edge, unsafeString(x.id))
 	x.check.TrackWrites, x.check.Body = true, x.ctx.Request.Body()
 	x.check.Begin(txn)

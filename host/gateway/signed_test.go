@@ -87,6 +87,18 @@ func TestWhatACheckWritesIsKept(t *testing.T) {
 	}
 }
 
+// What a request is served with is used again, also for deployments where nobody
+// checks credentials.
+func TestASignedRequestLeavesNothingToOtherDeployments(t *testing.T) {
+	signed, other := trial("signed.example"), extism()
+	signed.Name, other.Name, other.Hosts = "signed", "other", []string{"other.example"}
+	r := start(t, Config{}, signed, other)
+	for i := range 10 {
+		r.do(fmt.Sprintf("POST /t/signed/count?signed=word%d", i), "", "Host", "signed.example").wants(200)
+		r.do("POST /p/visits", "", "Host", "other.example").wants(200)
+	}
+}
+
 func TestOfManyCopiesOneIsTaken(t *testing.T) {
 	r := start(t, Config{})
 	for round := range 5 {

@@ -261,6 +261,28 @@ func (t *table) site(host []byte) (s *site, named bool) {
 	return t.any, false
 }
 
+// validHost tells whether a Host header is a name, or an address, and maybe a port.
+// It becomes part of URLs, and of "api.example.com:@other.example" and
+// "other.example/.example.com" a deployment's name is a part, but neither leads to
+// it. There is none in requests of HTTP/1.0.
+func validHost(host []byte) bool {
+	name, port, others := host, []byte(nil), "-._"
+	if i := bytes.IndexByte(host, ']'); i > 0 && host[0] == '[' {
+		name, port, others = host[1:i], host[i+1:], ":."
+	} else if i := bytes.IndexByte(host, ':'); i >= 0 {
+		name, port = host[:i], host[i:]
+	}
+	if len(port) > 0 && (port[0] != ':' || len(bytes.Trim(port[1:], "0123456789")) > 0) {
+		return false
+	}
+	for _, c := range name {
+		if !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.IndexByte(others, c) >= 0) {
+			return false
+		}
+	}
+	return len(name) > 0 || len(host) == 0
+}
+
 // trimPort cuts ":8080" off, the brackets of an IPv6 address, and the dot at the
 // end of a full name.
 func trimPort(host []byte) []byte {

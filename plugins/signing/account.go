@@ -58,6 +58,7 @@ func createAccount(w *guest.Response, r *guest.Request) error {
 	if err := kv.Put(accountKey(id), a.record()); err != nil {
 		return err
 	}
+	w.Header("Cache-Control", "no-store") // it may have a password
 	succeed(w, r, "account", func(v *abi.Writer) {
 		entry(v, "id", id)
 		if !chosen {

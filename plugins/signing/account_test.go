@@ -18,7 +18,7 @@ func TestAccountWithoutUsernameGetsItsPassword(t *testing.T) {
 	} {
 		if r.Status != 200 || r.Text("result") != "ok" || r.Text("response.type") != "account" ||
 			r.Text("response.name") != "Ann" || r.Text("response.created_time") != "1767225600000" ||
-			r.Text("response.api_key_id") != b.app || r.Text("meta.time") != "1767225600000" {
+			r.Text("response.api_key_id") != b.app || r.Text("meta.time") != "1767225600000" || r.Headers["Cache-Control"] != "no-store" {
 			t.Fatal(r)
 		}
 		id, password := r.Text("response.id"), r.Text("response.password")

@@ -16,15 +16,21 @@ var (
 
 // findApp returns an application, also a revoked one.
 func findApp(kv *guest.KV, id string) (a app, found bool, err error) {
+	found, err = a.find(kv, id, nil)
+	return a, found, err
+}
+
+// find is findApp for an a that is nothing yet. The key takes the room of key.
+func (a *app) find(kv *guest.KV, id string, key []byte) (found bool, err error) {
 	if !isRandom(id, appIDSize) {
-		return a, false, nil
+		return false, nil
 	}
-	record, found, err := kv.Get(appKey(id))
+	record, found, err := kv.Get(append(append(key[:0], "a/"...), id...))
 	if err != nil || !found {
-		return a, false, err
+		return false, err
 	}
-	a, err = readApp(record)
-	return a, err == nil, err
+	err = a.read(record)
+	return err == nil, err
 }
 
 // callingApp returns the id of the application that the api_key is of. Whoever

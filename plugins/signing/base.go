@@ -15,7 +15,7 @@ type parts struct {
 	method    string
 	scheme    string
 	authority string // host, and port if it is not the scheme's own; in lower case
-	target    string // path and query as they were sent
+	target    string // path and query as the client sent them
 	params    abi.Pairs
 	headers   abi.Pairs
 }
@@ -26,7 +26,7 @@ func partsOf(r *guest.Request) parts {
 		p.target = rebuilt(r)
 	}
 	scheme, rest, _ := strings.Cut(r.BaseURL(), "://")
-	authority, _, _ := strings.Cut(rest, "/")
+	authority, below, _ := strings.Cut(rest, "/")
 	p.scheme, p.authority = strings.ToLower(scheme), strings.ToLower(authority)
 	switch p.scheme {
 	case "http":
@@ -44,6 +44,9 @@ func partsOf(r *guest.Request) parts {
 	}
 	if !strings.HasPrefix(p.target, "/") {
 		p.target = "/" + p.target
+	}
+	if below != "" { // a proxy has taken it off
+		p.target = "/" + below + p.target
 	}
 	return p
 }

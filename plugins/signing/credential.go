@@ -18,12 +18,15 @@ const (
 // sessionCookie is the name of the cookie that a session's token is in.
 const sessionCookie = "edgeset_session"
 
+// tokenParam is the parameter of the query that an access token may be in.
+const tokenParam = "oauth_token"
+
 // sources are where credentials stand in a request, in the order in which they
 // count: who shows a token means it, whatever cookie the browser adds.
 var sources = []abi.CredentialSource{
 	{Kind: tokenProof, Header: "Authorization", Scheme: "Bearer"},
 	{Kind: tokenProof, Header: "Authorization", Scheme: "Glympse"},
-	{Kind: tokenProof, Query: "oauth_token"},
+	{Kind: tokenProof, Query: tokenParam},
 	{Kind: signatureProof, Header: "Signature-Input", Request: true},
 	{Kind: signatureProof, Param: "hash", Request: true},
 	{Kind: signatureProof, Param: "authtoken", Request: true},

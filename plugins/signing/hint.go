@@ -75,11 +75,13 @@ func byNameFold(a, b param) int {
 
 // Bounds of the search for mistakes: how many parameters are tried to be left
 // out, and how long values may be, in all, for a search, and for one for two
-// mistakes at once.
+// mistakes at once. That tries more than a thousand ways, and puts the parameters
+// in order for each of them: so there may not be many, however short they are.
 const (
-	maxOmitted = 40
-	maxSingle  = 64 << 10
-	maxPairs   = 4 << 10
+	maxOmitted   = 40
+	maxSingle    = 64 << 10
+	maxPairs     = 4 << 10
+	maxPairNames = 60
 )
 
 // mistakes are those that the request gives room for.
@@ -174,7 +176,7 @@ func (p *parameters) hints(s *signature) (hints []string) {
 	}
 	var sent []param
 	collect := func(name, value []byte) bool {
-		if n := string(name); n != hashParam && n != authtokenParam {
+		if n := string(name); n != hashParam && n != authtokenParam && n != tokenParam {
 			sent = append(sent, param{name, value})
 		}
 		return true
@@ -202,7 +204,7 @@ func (p *parameters) hints(s *signature) (hints []string) {
 			return hints
 		}
 	}
-	if size > maxPairs {
+	if size > maxPairs || len(sent) > maxPairNames {
 		return hints
 	}
 	for i, one := range list {

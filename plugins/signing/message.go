@@ -50,7 +50,9 @@ func (m *message) identify(s *signature) error {
 	}
 	m.parts = partsOf(s.r)
 	var chosen *message
+	fits := false
 	var of signature
+	var all []signature
 	var reason error
 	for _, label := range labels {
 		member, _ := inputs.Get(label)
@@ -64,12 +66,12 @@ func (m *message) identify(s *signature) error {
 			}
 			continue
 		}
-		fits := len(labels) == 1 || one.cover(&by) == nil
-		if chosen == nil || fits {
-			chosen, of = &one, by
-		}
-		if fits {
-			break
+		all = append(all, by)
+		if !fits {
+			fits = len(labels) == 1 || one.cover(&by) == nil
+			if chosen == nil || fits {
+				chosen, of = &one, by
+			}
 		}
 	}
 	if chosen == nil {
@@ -77,6 +79,13 @@ func (m *message) identify(s *signature) error {
 	}
 	*m, *s = *chosen, of
 	s.way = m
+	// A request is good once, however many signatures of the application it has.
+	for i := range all {
+		if one := &all[i]; one.id == s.id && !bytes.Equal(one.sum, s.sum) {
+			one.key = nil // which it shares
+			s.others = append(s.others, one.seenKey())
+		}
+	}
 	return nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"crypto/sha512"
 	"encoding/base64"
+	"maps"
 	"net/url"
 	"strconv"
 	"strings"
@@ -145,6 +146,7 @@ func TestComponentsOfTheRFC(t *testing.T) {
 	}}
 	odd := guesttest.Request{Path: "/parameters?var=this%20is%20a%20big%0Amultiline%20value&bar=with+plus+whitespace&fa%C3%A7ade%22%3A%20=something&bar2=1&bar2=2"}
 	bare := guesttest.Request{Path: "/path?"}
+	below := guesttest.Request{Path: "/path?q", Headers: map[string]string{"Host": "edge.test/api"}} // is put into the base URL
 	for _, c := range []struct {
 		q     guesttest.Request
 		input string
@@ -162,6 +164,11 @@ func TestComponentsOfTheRFC(t *testing.T) {
 		{guesttest.Request{Path: "http://other.example.com/path?q"}, `"@target-uri"`, "http://edge.test/path?q"},
 		{guesttest.Request{Path: "http://other.example.com?q"}, `"@path"`, "/"},
 		{guesttest.Request{Path: "/path"}, `"@query"`, "?"},
+		// What base_url has of a path, the client has sent, and a proxy taken off.
+		{below, `"@target-uri"`, "http://edge.test/api/path?q"},
+		{below, `"@request-target"`, "/api/path?q"},
+		{below, `"@path"`, "/api/path"},
+		{below, `"@authority"`, "edge.test"},
 		{get, `"@query-param";name="baz"`, "batman"},
 		{get, `"@query-param";name="qux"`, ""},
 		{odd, `"@query-param";name="var"`, "this%20is%20a%20big%0Amultiline%20value"},
@@ -568,6 +575,29 @@ func TestOneOfSeveralSignaturesIsEnough(t *testing.T) {
 			b.rejectsMessage(q, c.code)
 		}
 		within(t, b.Host, q, func(r *guest.Request) error { return forgetAll(r.KV()) })
+	}
+}
+
+// A request with two signatures that hold is one request, whichever of them is
+// shown again.
+func TestTwoSignaturesAreOneRequest(t *testing.T) {
+	b := newBench(t)
+	b.register()
+	request := b.message("GET", "/p", nil)
+	request.params = `;alg="hmac-sha256"`
+	one := request.by(schemeHMAC, nil)
+	one.Headers = maps.Clone(one.Headers) // the next one has the same map
+	request.params = `;alg="ed25519"`
+	two := request.by(schemeEd25519, nil)
+	both := one
+	both.Headers = map[string]string{"Host": one.Headers["Host"]}
+	for _, name := range []string{"Signature-Input", "Signature"} {
+		_, second, _ := strings.Cut(two.Headers[name], "=")
+		both.Headers[name] = one.Headers[name] + ", second=" + second
+	}
+	b.acceptsMessage(both, schemeHMAC)
+	for _, q := range []guesttest.Request{both, one, two} {
+		b.rejectsMessage(q, "replayed")
 	}
 }
 

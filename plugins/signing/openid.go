@@ -114,9 +114,10 @@ func returnTo(r *guest.Request, state string) string { return callback(r) + "?st
 type response map[string]string
 
 // readResponse refuses a field that comes twice: the provider might look at one of
-// them, and this plugin at the other.
+// them, and this plugin at the other. So it does if a field has several lines: what
+// is signed has one for each field, and one of them could be taken for two.
 func readResponse(pairs abi.Pairs) (response, error) {
-	m, twice := response{}, false
+	m, twice, lines := response{}, false, false
 	pairs.Each(func(name, value []byte) bool {
 		key, ok := strings.CutPrefix(string(name), "openid.")
 		if !ok {
@@ -124,10 +125,14 @@ func readResponse(pairs abi.Pairs) (response, error) {
 		}
 		_, twice = m[key]
 		m[key] = string(value)
-		return !twice
+		lines = strings.ContainsAny(key, ":\n") || strings.Contains(m[key], "\n")
+		return !twice && !lines
 	})
 	if twice {
 		return nil, badAssertion("a field comes twice")
+	}
+	if lines {
+		return nil, badAssertion("a field has several lines, or a colon in its name")
 	}
 	return m, nil
 }

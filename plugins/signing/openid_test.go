@@ -104,6 +104,8 @@ func TestRefusedAssertions(t *testing.T) {
 		{"an identifier without a page", set("claimed_id", "http://none.example/"), 502, "provider_unreachable", ""},
 		{"an identifier not in normal form", set("claimed_id", "HTTP://bob.example/"), 403, "bad_assertion", "normal form"},
 		{"an identifier that is no URL", set("claimed_id", "=bob"), 403, "bad_assertion", "normal form"},
+		{"a value of two lines", set("sreg.nickname", "bob\nclaimed_id:http://ann.example/"), 403, "bad_assertion", "several lines"},
+		{"a name with a colon", set("x:y", "z"), 403, "bad_assertion", "colon"},
 		{"a field twice", func(p *provider, a url.Values) { a.Add("openid.claimed_id", "http://ann.example/") }, 403, "bad_assertion", "twice"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -307,7 +309,7 @@ func TestLoginsAreForAServerThatHasAName(t *testing.T) {
 	b := newBench(t)
 	p, v := b.newProvider(), b.visitor()
 	at := func(host, path string) *guesttest.Response {
-		r := b.send(guesttest.Request{Path: path, AnyHost: true, Headers: map[string]string{"Host": host, "Cookie": v.cookies()}})
+		r := b.send(guesttest.Request{Path: path, AnyHost: true, BaseURL: "http://" + host, Headers: map[string]string{"Cookie": v.cookies()}})
 		if c := r.Headers["Set-Cookie"]; c != "" {
 			name, value, _ := strings.Cut(strings.SplitN(c, ";", 2)[0], "=")
 			v.jar[name] = value

@@ -76,12 +76,18 @@ func (a *app) record() []byte {
 }
 
 func readApp(record []byte) (a app, err error) {
+	err = a.read(record)
+	return a, err
+}
+
+// read is readApp for an a that is nothing yet.
+func (a *app) read(record []byte) error {
 	const least = 4 // what the first version wrote
 	r, more := fieldsOf(record, least)
 	a.name, a.secret, a.created, a.revoked = r.TextShared(), r.TextShared(), r.Int(), r.Int()
 	if more < appFields-least {
 		a.approved = a.created
-		return a, readAll(&r, more, "app")
+		return readAll(&r, more, "app")
 	}
 	a.approved, a.owner = r.Int(), r.TextShared()
 	a.oldSecret, a.secretUntil = r.TextShared(), r.Int()
@@ -89,7 +95,7 @@ func readApp(record []byte) (a app, err error) {
 	a.schemes, a.families, a.origins = readTexts(&r), readTexts(&r), readTexts(&r)
 	a.rate, a.maxRate = r.Int(), r.Int()
 	a.fixed = readTexts(&r)
-	return a, readAll(&r, more-(appFields-least), "app")
+	return readAll(&r, more-(appFields-least), "app")
 }
 
 func appendKey(w *abi.Writer, key []byte) {

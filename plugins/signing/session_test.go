@@ -30,6 +30,19 @@ func TestSessionShowsWhoIsLoggedIn(t *testing.T) {
 	b.refused(b.visitor().get("/1.0/session"), 401, "unauthenticated")
 }
 
+// Others see the nickname, and not the full name that the provider told.
+func TestOthersSeeTheNickname(t *testing.T) {
+	b := newBench(t)
+	login := b.visitor().login(b.newProvider(), "bob.example")
+	b.create("ann", "correct horse")
+	_, ann := b.session("ann", "correct horse", "phone")
+	r := b.get(ann, "/v2/users/"+login.Text("account"))
+	if r.Text("response.name") != login.Text("nickname") || login.Text("nickname") == login.Text("name") ||
+		strings.Contains(r.String(), login.Text("name")) || strings.Contains(r.String(), login.Text("email")) {
+		t.Fatalf("got %v of %v", r, login)
+	}
+}
+
 func TestSessionAndTokenAreNotEachOther(t *testing.T) {
 	b := newBench(t)
 	v := b.visitor()

@@ -3,7 +3,7 @@ package main
 import (
 	"errors"
 	"strconv"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/edgeset/edgeset/abi"
@@ -40,9 +40,10 @@ type signature struct {
 	scheme  string
 	id      string // of the application
 	app     app
-	created int64  // as the signature says
-	sum     []byte // the signature itself: the same bytes however it is spelled
-	seen    []byte // room for the key of having been seen
+	created int64    // as the signature says
+	sum     []byte   // the signature itself: the same bytes however it is spelled
+	key     []byte   // room for a key of the store
+	others  [][]byte // where it stands of other signatures of the request that they have been seen
 }
 
 // A way of signing knows where a request has the parts of a signature. Each of
@@ -91,19 +92,28 @@ func refusal(code, message string) *guest.Error {
 }
 
 // A room is the memory that a check takes. It is used again: a plugin in Wasm
-// pays more for garbage than one that is not.
+// pays more for garbage than one that is not. It answers one call at a time, so
+// one room that is kept is enough.
 type room struct {
 	signature  signature
 	parameters parameters
 	message    message
 }
 
-var rooms = sync.Pool{New: func() any { return new(room) }}
+var spare atomic.Pointer[room]
+
+// takeRoom takes the room that was kept, or makes one.
+func takeRoom() *room {
+	if m := spare.Swap(nil); m != nil {
+		return m
+	}
+	return new(room)
+}
 
 // leave gives the room back, unless a request has made it large.
 func (m *room) leave() {
 	if cap(m.parameters.list) <= 256 && cap(m.parameters.text) <= 64<<10 {
-		rooms.Put(m)
+		spare.Store(m)
 	}
 }
 
@@ -114,7 +124,7 @@ func (m *room) begin(r *guest.Request, place abi.Credential) (*signature, error)
 		return nil, err
 	}
 	s := &m.signature
-	*s = signature{r: r, place: place, window: window, seen: s.seen[:0]}
+	*s = signature{r: r, place: place, window: window, key: s.key[:0]}
 	if r.Header("Signature-Input") != "" {
 		m.message = message{}
 		s.way = &m.message
@@ -127,7 +137,7 @@ func (m *room) begin(r *guest.Request, place abi.Credential) (*signature, error)
 // checkSignature finds out which application has signed a request. It is told
 // only once: the second one with the same signature is refused.
 func checkSignature(r *guest.Request, c abi.Credential) (nobody abi.Caller, err error) {
-	m := rooms.Get().(*room)
+	m := takeRoom()
 	defer m.leave()
 	s, err := m.begin(r, c)
 	if err != nil {
@@ -143,6 +153,11 @@ func checkSignature(r *guest.Request, c abi.Credential) (nobody abi.Caller, err 
 	if err := r.KV().PutTTL(s.seenKey(), nil, good+seenLonger); err != nil {
 		return nobody, err
 	}
+	for _, key := range s.others {
+		if err := r.KV().PutTTL(key, nil, 2*s.window+seenLonger); err != nil {
+			return nobody, err
+		}
+	}
 	caller := abi.Caller{App: s.id, Proof: signatureProof, Scheme: s.scheme}
 	caller.Limit, caller.Window, err = s.app.limit(r)
 	return caller, err
@@ -154,14 +169,14 @@ func (s *signature) match() error    { return s.way.match(s) }
 
 // find finds the application by its public id.
 func (s *signature) find(id string) error {
-	a, found, err := findApp(s.r.KV(), id)
+	found, err := s.app.find(s.r.KV(), id, s.key)
 	if err != nil {
 		return err
 	}
 	if !found {
 		return errUnknownKey
 	}
-	s.id, s.app = id, a
+	s.id = id
 	return nil
 }
 
@@ -214,10 +229,9 @@ const maxSum = 64
 
 // seenKey is where it stands that a signature has been seen.
 func (s *signature) seenKey() []byte {
-	key := append(append(append(s.seen[:0], "s/"...), s.id...), '/')
-	key = append(append(append(key, s.scheme...), '/'), s.sum...)
-	s.seen = key
-	return key
+	key := append(append(append(s.key[:0], "s/"...), s.id...), '/')
+	s.key = append(append(append(key, s.scheme...), '/'), s.sum...)
+	return s.key
 }
 
 // latest is a time that is as wrong as any later one, and with which one can

@@ -74,6 +74,7 @@ func login(w *guest.Response, r *guest.Request) error {
 	if err != nil {
 		return err
 	}
+	w.Header("Cache-Control", "no-store")
 	succeed(w, r, "access_token", func(v *abi.Writer) {
 		entry(v, "access_token", secret)
 		entry(v, "token_type", "bearer")

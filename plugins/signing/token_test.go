@@ -16,7 +16,7 @@ func TestLoginIssuesAToken(t *testing.T) {
 	r := b.login("ann", "correct horse")
 	if r.Status != 200 || r.Text("response.type") != "access_token" || r.Text("response.token_type") != "bearer" ||
 		r.Text("response.expires_in") != "2592000" || r.Text("response.account_created") != "1767225600000" ||
-		r.Text("response.config") != "map[]" || r.Text("meta.time") != "1767229200000" {
+		r.Text("response.config") != "map[]" || r.Text("meta.time") != "1767229200000" || r.Headers["Cache-Control"] != "no-store" {
 		t.Fatal(r)
 	}
 	secret := r.Text("response.access_token")

@@ -68,7 +68,7 @@ func showUser(w *guest.Response, r *guest.Request) error {
 	}
 	succeed(w, r, "user", func(v *abi.Writer) {
 		entry(v, "id", id)
-		entry(v, "name", a.name)
+		entry(v, "name", a.publicName())
 	})
 	return nil
 }

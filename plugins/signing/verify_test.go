@@ -5,6 +5,7 @@ import (
 	"crypto/md5"
 	"encoding/base64"
 	"encoding/hex"
+	"fmt"
 	"net/url"
 	"strings"
 	"testing"
@@ -192,6 +193,24 @@ func TestVerifyFindsTheMistake(t *testing.T) {
 	}
 	r := send("udid=1&timestamp=" + at + "&identity=" + id + "&hash=" + md5of("1"+at+id+b.secret))
 	if !strings.Contains(r.Text("hints.0"), "in the order in which they were sent") {
+		t.Error(r)
+	}
+	// The token of who asks is not a part of what they ask about.
+	r = send("udid=1&oauth_token=abc&timestamp=" + at + "&identity=" + id + "&hash=" + md5of(id+at+"1"+b.secret))
+	if r.Field("valid") != true || strings.Contains(r.String(), "abc") {
+		t.Error(r)
+	}
+	r = send("udid=1&oauth_token=abc&timestamp=" + at + "&identity=" + id + "&hash=" + md5of("1"+at+id+b.secret))
+	if !strings.Contains(r.Text("hints.0"), "in the order in which they were sent") || strings.Contains(r.String(), "abc") {
+		t.Error(r)
+	}
+	// Two mistakes at once are not looked for among many parameters.
+	many := url.Values{"identity": {id}, "timestamp": {at}}
+	for i := range maxPairNames {
+		many.Set(fmt.Sprintf("p%03d", i), "")
+	}
+	many.Set("hash", hmacMD5(id, b.secret))
+	if r := b.verify(ann, many); r.Text("failed") != "signature" || r.Text("hints.0") != "" {
 		t.Error(r)
 	}
 	r = b.send(guesttest.Request{Method: "POST", Path: "/1.0/signing/verify?token=1", Caller: &ann, Form: url.Values{

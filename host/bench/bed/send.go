@@ -50,12 +50,17 @@ func (b *Bed) send(req *fasthttp.Request, resp *fasthttp.Response, method, path,
 // Each returns a side of Clients that make requests side by side. next says
 // what a client's next request is.
 func (b *Bed) Each(method string, next func(client int) (path, token string, body []byte)) bench.Side {
+	return b.EachOf(Clients, method, next)
+}
+
+// EachOf is Each for so many clients.
+func (b *Bed) EachOf(clients int, method string, next func(client int) (path, token string, body []byte)) bench.Side {
 	return func(n int) {
 		var left atomic.Int64
 		left.Store(int64(n))
 		var failed atomic.Pointer[error]
 		var wg sync.WaitGroup
-		for client := range Clients {
+		for client := range clients {
 			wg.Go(func() {
 				req, resp := fasthttp.AcquireRequest(), fasthttp.AcquireResponse()
 				defer fasthttp.ReleaseRequest(req)

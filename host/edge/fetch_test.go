@@ -184,24 +184,44 @@ func TestARerunHasTheRecordedReplies(t *testing.T) {
 	}
 }
 
-func TestFetchEndsWithTheCall(t *testing.T) {
+// slow returns how a call asks a server that does not answer.
+func slow(t *testing.T, ctx context.Context) (ask func() (*abi.FetchReply, error)) {
+	t.Helper()
 	release := make(chan struct{})
 	p, url := fetcher(t, func(http.ResponseWriter, *http.Request) { <-release })
-	defer close(release)
+	t.Cleanup(func() { close(release) })
 	p.Fetching = make(chan struct{}, 1)
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
-	defer cancel()
-	var c Call
+	c := new(Call)
 	c.Start(ctx, p, "test")
-	defer c.End()
-	must(t, open(t).View(t.Context(), "space", func(txn store.Txn) error {
-		c.Begin(txn)
-		if r, err := c.Fetch(&abi.Fetch{URL: url}); err == nil {
-			t.Errorf("%+v, want an error", r)
+	t.Cleanup(c.End)
+	return func() (reply *abi.FetchReply, err error) {
+		must(t, open(t).View(t.Context(), "space", func(txn store.Txn) error {
+			c.Begin(txn)
+			reply, err = c.Fetch(&abi.Fetch{URL: url})
+			return nil
+		}))
+		if len(p.Fetching) != 0 {
+			t.Error("it keeps its place")
 		}
-		return nil
-	}))
-	if len(p.Fetching) != 0 {
-		t.Error("it keeps its place")
+		return reply, err
+	}
+}
+
+func TestFetchEndsWithTheCall(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	time.AfterFunc(20*time.Millisecond, cancel)
+	if reply, err := slow(t, ctx)(); err == nil {
+		t.Errorf("%+v, want an error", reply)
+	}
+}
+
+// Before its time is up, a call is told that no reply came.
+func TestFetchLeavesTheCallTimeToSayThatItFailed(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+	defer cancel()
+	reply, err := slow(t, ctx)()
+	if err != nil || reply.Error == "" || ctx.Err() != nil {
+		t.Errorf("%+v, %v; the call: %v", reply, err, ctx.Err())
 	}
 }

@@ -330,14 +330,12 @@ func countBegin(w *guest.Response, r *guest.Request) error {
 		return nil
 	}
 	now := r.Time().UnixMicro()
-	c := counter{key: []byte("f/l/" + remote)}
+	c := counter{key: []byte("f/l/" + remote), limit: limit}
 	if err := c.read(r.KV(), now-window.Microseconds()); err != nil {
 		return err
 	}
-	if n := len(c.times); n >= limit {
-		seconds := strconv.FormatInt((c.times[n-limit]+window.Microseconds()-now+999_999)/1_000_000, 10)
-		w.Header("Retry-After", seconds)
-		return guest.Errorf(429, "throttled", "Too many logins; try again in %s seconds.", seconds)
+	if until := c.full(window); until > 0 {
+		return throttled(w, "logins", until-now)
 	}
 	c.times = append(c.times, now)
 	return r.KV().PutTTL(c.key, c.times.record(), window)

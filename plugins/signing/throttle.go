@@ -96,16 +96,28 @@ func (c *counter) read(kv *guest.KV, since int64) error {
 func (t *throttle) blocked(w *guest.Response) error {
 	var until int64
 	for _, c := range []*counter{&t.id, &t.remote} {
-		if n := len(c.times); n >= c.limit {
-			until = max(until, c.times[n-c.limit]+t.window.Microseconds())
-		}
+		until = max(until, c.full(t.window))
 	}
 	if until <= t.now {
 		return nil
 	}
-	seconds := strconv.FormatInt((until-t.now+999_999)/1_000_000, 10)
+	return throttled(w, "failed attempts", until-t.now)
+}
+
+// full returns until when the window has no room for one more; 0: it has.
+func (c *counter) full(window time.Duration) int64 {
+	n := len(c.times)
+	if n < c.limit {
+		return 0
+	}
+	return c.times[n-c.limit] + window.Microseconds()
+}
+
+// throttled refuses what comes too early by so many microseconds.
+func throttled(w *guest.Response, what string, wait int64) error {
+	seconds := strconv.FormatInt((wait+999_999)/1_000_000, 10)
 	w.Header("Retry-After", seconds)
-	return guest.Errorf(429, "throttled", "Too many failed attempts; try again in %s seconds.", seconds)
+	return guest.Errorf(429, "throttled", "Too many %s; try again in %s seconds.", what, seconds)
 }
 
 // failed counts the attempt, which was not blocked: there is room for it.

@@ -47,4 +47,6 @@ const (
 	CallRequest
 	// CallAuthenticate asks who presents a credential.
 	CallAuthenticate
+	// CallEvent hands over an event that came over a socket.
+	CallEvent
 )

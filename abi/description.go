@@ -15,6 +15,7 @@ type Description struct {
 	Version     string // of the plugin, for people
 	Families    []Family
 	Routes      []Route
+	Sockets     []Socket
 	Credentials []CredentialSource // not empty: the plugin answers CallAuthenticate
 	Grants      []string           // what it needs: the Grant… constants
 }
@@ -23,6 +24,7 @@ type Description struct {
 const (
 	GrantKV        = "kv"        // a key space of its own
 	GrantPasswords = "passwords" // HashPassword and VerifyPassword
+	GrantEvents    = "events"    // sockets, streams, and Publish
 )
 
 // A Family is a part of the URL space with one form of errors. The host answers
@@ -101,6 +103,25 @@ type Route struct {
 	// milliseconds, rounded up; 0: the host's limit, which holds if it is
 	// smaller, too.
 	Deadline time.Duration
+	// Stream: the connection stays open behind the answer, which is BodyEvents,
+	// and gets more events, if the call has subscribed it. A stream writes.
+	Stream bool
+}
+
+// A Socket is an endpoint for clients of socket.io.
+type Socket struct {
+	Path   string        // "/chat/"
+	Family int           // index: in whose form a client is told what is wrong with an event
+	Events []SocketEvent // that clients may send
+}
+
+// A SocketEvent is an event that the plugin takes from clients: by CallEvent, whose
+// route is the event's number, counted through all sockets. The call may write.
+type SocketEvent struct {
+	Name string
+	Auth []string // kinds of credentials that are taken; empty: anybody may send it
+	// Field of the first argument, an object, in which the credential stands.
+	Field string
 }
 
 // A BodyMode says what a route takes as body.
@@ -183,6 +204,32 @@ func (d *Description) Append(w *Writer) {
 		w.Int(int64(r.MaxBody))
 		w.Key("deadline")
 		w.Int(int64((r.Deadline + time.Millisecond - 1) / time.Millisecond))
+		w.Key("stream")
+		w.Bool(r.Stream)
+		w.End()
+	}
+	w.End()
+	w.Key("sockets")
+	w.Array()
+	for _, s := range d.Sockets {
+		w.Map()
+		w.Key("path")
+		w.Text(s.Path)
+		w.Key("family")
+		w.Int(int64(s.Family))
+		w.Key("events")
+		w.Array()
+		for _, e := range s.Events {
+			w.Map()
+			w.Key("name")
+			w.Text(e.Name)
+			w.Key("auth")
+			appendTexts(w, e.Auth)
+			w.Key("field")
+			w.Text(e.Field)
+			w.End()
+		}
+		w.End()
 		w.End()
 	}
 	w.End()
@@ -238,7 +285,8 @@ func ReadDescription(v Value) (*Description, error) {
 		Version: f.text("version"),
 		Grants:  f.texts("grants"),
 	}
-	families, credentials, routes := f.get("families", Array), f.get("credentials", Array), f.get("routes", Array)
+	families, credentials := f.get("families", Array), f.get("credentials", Array)
+	routes, sockets := f.get("routes", Array), f.get("sockets", Array)
 	switch {
 	case f.err != nil:
 		return nil, f.err
@@ -289,7 +337,44 @@ func ReadDescription(v Value) (*Description, error) {
 		}
 		d.Routes = append(d.Routes, r)
 	}
+	for it := sockets.Items(); it.Next(); {
+		s, err := readSocket(it.Value(), len(d.Families))
+		if err != nil {
+			return nil, err
+		}
+		d.Sockets = append(d.Sockets, s)
+	}
 	return d, nil
+}
+
+func readSocket(v Value, families int) (Socket, error) {
+	f := fields{of: v, where: "description: socket"}
+	s := Socket{Path: f.text("path"), Family: f.int("family")}
+	f.where += " " + s.Path
+	events := f.get("events", Array)
+	switch {
+	case f.err != nil:
+		return s, f.err
+	case len(s.Path) < 2 || s.Path[0] != '/' || s.Path[len(s.Path)-1] != '/':
+		return s, fmt.Errorf("%s: want the path to begin and to end with '/'", f.where)
+	case s.Family < 0 || s.Family >= families:
+		return s, fmt.Errorf("%s: family %d is not one of the %d described", f.where, s.Family, families)
+	}
+	for it := events.Items(); it.Next(); {
+		f := fields{of: it.Value(), where: f.where + ": event"}
+		e := SocketEvent{Name: f.text("name"), Auth: f.texts("auth"), Field: f.text("field")}
+		f.where += " " + e.Name
+		switch {
+		case f.err != nil:
+			return s, f.err
+		case !ValidEventName(e.Name):
+			return s, fmt.Errorf("%s: want a name of 1 to %d bytes that socket.io has not reserved", f.where, MaxEventName)
+		case len(e.Auth) > 0 && e.Field == "":
+			return s, fmt.Errorf("%s: auth %q: want the field with the credential", f.where, e.Auth)
+		}
+		s.Events = append(s.Events, e)
+	}
+	return s, nil
 }
 
 // maxDeadline is the longest that a route can ask for.
@@ -300,7 +385,7 @@ func readRoute(v Value, families int) (Route, error) {
 	r := Route{Method: f.text("method"), Pattern: f.text("pattern")}
 	f.where += " " + r.Method + " " + r.Pattern
 	r.Family, r.MaxBody = f.int("family"), f.int("max_body")
-	r.Write, r.Optional = f.bool("write"), f.bool("optional")
+	r.Write, r.Optional, r.Stream = f.bool("write"), f.bool("optional"), f.bool("stream")
 	r.Auth, r.Body = f.texts("auth"), BodyMode(f.text("body"))
 	deadline := f.int("deadline")
 	r.Deadline = time.Duration(deadline) * time.Millisecond
@@ -322,6 +407,9 @@ func readRoute(v Value, families int) (Route, error) {
 	}
 	if r.Family < 0 || r.Family >= families {
 		return r, fmt.Errorf("%s: family %d is not one of the %d described", f.where, r.Family, families)
+	}
+	if r.Stream && (r.Method != "GET" || !r.Write) {
+		return r, fmt.Errorf("%s: stream: want a GET that writes", f.where)
 	}
 	if r.MaxBody < 0 {
 		return r, fmt.Errorf("%s: max_body %d is negative", f.where, r.MaxBody)

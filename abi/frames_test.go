@@ -65,6 +65,7 @@ func TestRequestsComeThrough(t *testing.T) {
 		BodyKind: abi.BodyValue, Body: value(func(w *abi.Writer) { w.Array(); w.Int(-5); w.End() }),
 		Caller: caller, Credential: abi.Credential{Kind: "token", Value: "secret", Family: "/v2", Origin: "https://app.example"},
 		Time: 1700000000000001, Remote: "2001:db8::1", ID: "r1", BaseURL: "https://example.org", Target: "/v2/%C3%BC", AnyHost: true,
+		Connection: "c1",
 	}
 	frame := value(sent.Append)
 	if !frame.Valid() {
@@ -81,6 +82,7 @@ func TestRequestsComeThrough(t *testing.T) {
 				Query: sent.Query, Headers: sent.Headers, BodyKind: sent.BodyKind, Body: sent.Body,
 				Caller: got.Caller, Credential: got.Credential,
 				Time: sent.Time, Remote: []byte(sent.Remote), ID: []byte(sent.ID), BaseURL: []byte(sent.BaseURL), Target: []byte(sent.Target), AnyHost: true,
+				Connection: []byte("c1"),
 			}
 			if !reflect.DeepEqual(got, want) {
 				t.Errorf("got %+v\nwant %+v", got, want)
@@ -100,6 +102,9 @@ func TestRequestsComeThrough(t *testing.T) {
 	t.Run("from an older host", func(t *testing.T) {
 		var got abi.RawRequest
 		if err := abi.ReadRequest(shorter(frame, 15), &got); err != nil || string(got.BaseURL) != sent.BaseURL || len(got.Target) > 0 {
+			t.Errorf("%+v, %v", got, err)
+		}
+		if err := abi.ReadRequest(shorter(frame, 17), &got); err != nil || string(got.Target) != sent.Target || len(got.Connection) > 0 {
 			t.Errorf("%+v, %v", got, err)
 		}
 		c, err := abi.ReadCaller(shorter(got.Caller, 5))
@@ -254,7 +259,9 @@ func description() abi.Description {
 		Routes: []abi.Route{
 			{Method: "GET", Pattern: "/v1/a/:b", Family: 0, Auth: []string{"token", "session"}, Optional: true},
 			{Method: "POST", Pattern: "/x", Family: 1, Write: true, Body: abi.JSONBody, MaxBody: 1 << 20, Deadline: 1500 * time.Millisecond},
+			{Method: "GET", Pattern: "/feed", Family: 1, Write: true, Stream: true},
 		},
+		Sockets:     []abi.Socket{{Path: "/v1/socket/", Family: 1, Events: []abi.SocketEvent{{Name: "LISTEN", Auth: []string{"token"}, Field: "access_token"}, {Name: "ping"}}}},
 		Credentials: []abi.CredentialSource{{Kind: "token", Header: "Authorization", Scheme: "Bearer"}, {Kind: "session", Query: "q", Cookie: "c"}},
 		Grants:      []string{abi.GrantKV, abi.GrantPasswords},
 	}
@@ -292,6 +299,11 @@ func TestDescriptionsThatAreRefused(t *testing.T) {
 		{"a negative size", func(d *abi.Description) { d.Routes[1].MaxBody = -1 }, "description: route POST /x: max_body -1 is negative"},
 		{"a negative deadline", func(d *abi.Description) { d.Routes[1].Deadline = -time.Minute }, "description: route POST /x: deadline of -59999 ms: want 0 to 86400000"},
 		{"a deadline of more than a day", func(d *abi.Description) { d.Routes[1].Deadline = 24*time.Hour + 1 }, "description: route POST /x: deadline of 86400001 ms: want 0 to 86400000"},
+		{"a stream that only reads", func(d *abi.Description) { d.Routes[2].Write = false }, "description: route GET /feed: stream: want a GET that writes"},
+		{"a socket that is no folder", func(d *abi.Description) { d.Sockets[0].Path = "/v1/socket" }, "description: socket /v1/socket: want the path to begin and to end with '/'"},
+		{"a socket's family that is not there", func(d *abi.Description) { d.Sockets[0].Family = -1 }, "description: socket /v1/socket/: family -1 is not one of the 2 described"},
+		{"an event that socket.io has reserved", func(d *abi.Description) { d.Sockets[0].Events[1].Name = "disconnect" }, "description: socket /v1/socket/: event disconnect: want a name of 1 to 128 bytes that socket.io has not reserved"},
+		{"an event whose credential is nowhere", func(d *abi.Description) { d.Sockets[0].Events[0].Field = "" }, `description: socket /v1/socket/: event LISTEN: auth ["token"]: want the field with the credential`},
 		{"a source without a kind", func(d *abi.Description) { d.Credentials[1].Kind = "" }, "description: credential 1: want a kind"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

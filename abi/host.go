@@ -28,6 +28,11 @@ type Host interface {
 	// Scan reads a page of a range in key order.
 	Scan(Range) (Page, error)
 
+	// Publish tells connections of clients what a Message says, once the call's
+	// transaction is committed. It fails with ErrArgument for what is no message,
+	// and with ErrTooLarge beyond MaxMessages and MaxMessageSize.
+	Publish(message Value) error
+
 	// HashPassword returns a hash for storing (argon2id, made natively).
 	HashPassword(password []byte) ([]byte, error)
 	// VerifyPassword compares a password with a hash, in the same time whether
@@ -62,7 +67,15 @@ type Range struct {
 	End     []byte // nil: to the last key
 	Limit   int    // entries wanted; 0: as many as the host gives at once
 	Reverse bool   // from End downwards
+	// KeysOnly leaves the values out: for passing over many entries.
+	KeysOnly bool
 }
+
+// Flags of kv_scan.
+const (
+	ScanReverse  = 1
+	ScanKeysOnly = 2
+)
 
 // An Entry is a key and its value.
 type Entry struct{ Key, Value []byte }
@@ -88,7 +101,7 @@ const (
 var (
 	ErrKey      = errors.New("key must have 1 to 1,000 bytes")
 	ErrValue    = errors.New("value is larger than 1 MiB")
-	ErrTooLarge = errors.New("transaction is larger than 1,000 writes or 8 MiB")
+	ErrTooLarge = errors.New("transaction is larger than 4,096 writes or 8 MiB, or publishes more than 1,024 messages or 4 MiB")
 	ErrReadOnly = errors.New("write in a call that was declared read-only")
 	ErrDenied   = errors.New("not granted by the manifest")
 	ErrArgument = errors.New("argument is not what the contract says")

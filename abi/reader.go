@@ -203,6 +203,12 @@ func (r *Reader) TextBytes() []byte {
 	return nil
 }
 
+// bytesShared reads a byte string as a text that shares the memory of the value.
+func (r *Reader) bytesShared() string {
+	b := r.Bytes()
+	return unsafe.String(unsafe.SliceData(b), len(b))
+}
+
 // Bytes reads a byte string without copying it; null reads as nil.
 func (r *Reader) Bytes() []byte {
 	if r.pos < len(r.buf) {

@@ -55,6 +55,10 @@ func ReadReply(frame []byte, p *Reply) error {
 	}
 	switch p.BodyKind {
 	case BodyNone, BodyValue, BodyCaller, BodyError, BodyRefusal:
+	case BodyEvents:
+		if !validEvents(body) {
+			return ErrFrame
+		}
 	case BodyRaw:
 		if body.Kind() != Bytes {
 			return ErrFrame
@@ -63,6 +67,23 @@ func ReadReply(frame []byte, p *Reply) error {
 		return ErrFrame
 	}
 	return nil
+}
+
+// validEvents tells whether a body is an array of records [event, id, data].
+func validEvents(body Value) bool {
+	if body.Kind() != Array {
+		return false
+	}
+	for it := body.Items(); it.Next(); {
+		r := it.Value().Read()
+		n := r.Array()
+		name, id := r.TextShared(), r.TextShared()
+		r.Skip(n - 2)
+		if n < 3 || !r.Done() || !ValidEventName(name) || !validEventID(id) {
+			return false
+		}
+	}
+	return true
 }
 
 func splitValue(b []byte) (Value, []byte) {

@@ -16,6 +16,7 @@ const (
 	BodyError            // of a reply: an Error, to be rendered in the family's form
 	BodyCaller           // of a reply to CallAuthenticate: a Caller
 	BodyRefusal          // of a reply: like BodyError, but what the call wrote is committed
+	BodyEvents           // of a reply on a stream: an array of records [event, id, data]
 )
 
 // Pairs is a list of names and values, kept as the MessagePack array
@@ -147,14 +148,14 @@ type Credential struct {
 // frame.
 type Request struct {
 	Kind       CallKind
-	Route      int      // index of the route in the plugin's Description
+	Route      int      // index of the route in the plugin's Description; of CallEvent: of the event
 	Method     string   //
 	Path       string   // decoded
 	Params     Value    // array of strings: what the pattern's parameters matched, in their order
 	Query      Pairs    //
 	Headers    Pairs    //
 	BodyKind   BodyKind // BodyNone, BodyValue, BodyRaw or BodyForm
-	Body       Value    // BodyValue: the value; BodyForm: its Pairs; BodyRaw: the bytes
+	Body       Value    // BodyValue: the value, or the array of an event's arguments; BodyForm: its Pairs; BodyRaw: the bytes
 	Caller     Caller
 	Credential Credential // of CallAuthenticate
 	Time       int64      // the request's time, in microseconds since the epoch; a re-run has the same
@@ -163,15 +164,16 @@ type Request struct {
 	BaseURL    string     // scheme and host that the client used
 	Target     string     // path and query as they were sent, credentials included: for a plugin that checks these
 	AnyHost    bool       // nobody but the client says that BaseURL is a name of the deployment
+	Connection string     // id of the socket that an event came over, or of the stream that a call may open
 }
 
 // How many elements the frames have. A reader takes more.
 const (
-	requestFields    = 17
+	requestFields    = 18
 	callerFields     = 9
 	credentialFields = 4
 
-	leastRequestFields    = 15 // what the first readers knew
+	leastRequestFields    = 15 // what the first readers knew; later ones 17
 	leastCallerFields     = 5
 	leastCredentialFields = 2
 )
@@ -210,6 +212,7 @@ func (q *Request) Append(w *Writer) {
 	w.Text(q.BaseURL)
 	w.Text(q.Target)
 	w.Bool(q.AnyHost)
+	w.Text(q.Connection)
 }
 
 // ErrFrame is returned for a frame that is not what the contract says.
@@ -235,6 +238,7 @@ type RawRequest struct {
 	BaseURL    []byte
 	Target     []byte
 	AnyHost    bool
+	Connection []byte
 }
 
 // ReadRequest takes a frame apart.
@@ -259,12 +263,17 @@ func ReadRequest(frame []byte, q *RawRequest) error {
 	q.Remote = r.TextBytes()
 	q.ID = r.TextBytes()
 	q.BaseURL = r.TextBytes()
-	q.Target, q.AnyHost = nil, false
-	if n >= requestFields {
+	q.Target, q.AnyHost, q.Connection = nil, false, nil
+	n -= leastRequestFields
+	if n >= 2 {
 		q.Target, q.AnyHost = r.TextBytes(), r.Bool()
-		n -= requestFields - leastRequestFields
+		n -= 2
 	}
-	r.Skip(n - leastRequestFields)
+	if n >= 1 {
+		q.Connection = r.TextBytes()
+		n--
+	}
+	r.Skip(n)
 	if !r.Done() {
 		return ErrFrame
 	}

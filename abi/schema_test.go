@@ -22,16 +22,20 @@ func TestTheSchemaNamesEverything(t *testing.T) {
 		"`" + abi.ExportAlloc + "`", "`" + abi.ExportCall + "`", "`" + abi.ExportVersion + "`", "module `" + abi.Module + "`",
 		fmt.Sprintf("at most %d deep", abi.MaxDepth), fmt.Sprintf("at most %d bytes", abi.MaxNumber),
 		fmt.Sprintf("extension type **%d**", abi.ExtNumber), fmt.Sprintf("(%d MiB)", abi.MaxFrameSize>>20),
-		fmt.Sprintf("%d describe, %d request, %d authenticate", abi.CallDescribe, abi.CallRequest, abi.CallAuthenticate),
+		fmt.Sprintf("%d describe, %d request, %d authenticate, %d event", abi.CallDescribe, abi.CallRequest, abi.CallAuthenticate, abi.CallEvent),
 		fmt.Sprintf("%d none, %d value, %d raw, %d form", abi.BodyNone, abi.BodyValue, abi.BodyRaw, abi.BodyForm),
 		fmt.Sprintf("%d error, %d caller", abi.BodyError, abi.BodyCaller),
-		"`" + abi.GrantKV + "`", "`" + abi.GrantPasswords + "`",
+		"`" + abi.GrantKV + "`", "`" + abi.GrantPasswords + "`", "`" + abi.GrantEvents + "`",
+		fmt.Sprintf("6 refusal, %d events", abi.BodyEvents),
 		"`" + string(abi.JSONBody) + "`", "`" + string(abi.FormBody) + "`", "`" + string(abi.RawBody) + "`",
 		"| `" + abi.HostNotFound + "` | 404", "| `" + abi.HostMethod + "` | 405", "| `" + abi.HostUnauthenticated + "` | 401",
 		"| `" + abi.HostBadRequest + "` | 400", "| `" + abi.HostTooLarge + "` | 413", "| `" + abi.HostBusy + "` | 503",
 		"| `" + abi.HostCrossOrigin + "` | 403", "| `" + abi.HostLimited + "` | 429", "`" + string(abi.AnyBody) + "`",
 		"| `" + abi.HostTimeout + "` | 504", "| `" + abi.HostInternal + "` | 500",
 		"`$status`", "`$code`", "`$message`", "`$detail`", "`$time`", "`$request`",
+	}
+	for op, name := range []string{"emit", "join", "leave", "disconnect", "subscribe"} {
+		want = append(want, fmt.Sprintf("| %d %s |", op, name))
 	}
 	for code, name := range map[int]string{
 		abi.CodeNotFound: "CodeNotFound", abi.CodeKey: "CodeKey", abi.CodeValue: "CodeValue", abi.CodeTooLarge: "CodeTooLarge",

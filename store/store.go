@@ -17,8 +17,9 @@ import (
 const (
 	MaxKeySize    = 1 << 10 // bytes of one key
 	MaxValueSize  = 1 << 20 // bytes of one value
-	MaxTxnWrites  = 1000    // Put, PutStamped and Delete calls of one transaction
+	MaxTxnWrites  = 4096    // Put, PutStamped and Delete calls of one transaction
 	MaxTxnBytes   = 8 << 20 // bytes of keys and values written by one transaction
+	MaxMessages   = 4 << 20 // bytes of messages published by one transaction
 	MaxSpaceSize  = 255     // bytes of a space's name
 	MaxPageSize   = 1000    // entries one Scan returns
 	MaxPageBytes  = 1 << 20 // bytes of keys and values one Scan returns, first entry excepted
@@ -45,6 +46,14 @@ type Store interface {
 	// outcome cannot be known: the caller must neither acknowledge nor retry
 	// blindly. Any error of fn is returned as it is and nothing is written.
 	Update(ctx context.Context, space string, fn func(Txn) error) error
+
+	// Subscribe has fn called with the messages of each transaction of the space
+	// that publishes some, after the transaction has become visible, in the order
+	// in which transactions do, and before Update returns. Messages of a
+	// transaction come together, in the order of the calls, and are fn's to keep.
+	// fn holds up every commit while it runs: it puts the messages into a queue,
+	// and uses no store. cancel ends the subscription.
+	Subscribe(space string, fn func(messages [][]byte)) (cancel func())
 
 	// Spaces lists the names of the spaces that hold at least one key.
 	Spaces(ctx context.Context) ([]string, error)
@@ -84,6 +93,13 @@ type Txn interface {
 	// time at the commit, or one more than the last stamp if that is larger.
 	PutStamped(prefix, suffix, value []byte, ttl time.Duration) error
 
+	// Publish hands a message to the subscribers of the space once the
+	// transaction is committed. A transaction that publishes and writes nothing
+	// is committed like one that writes: it conflicts if what it read has
+	// changed, and takes its place among the others. Messages are not kept: who
+	// has not subscribed by then never sees them.
+	Publish(message []byte) error
+
 	// Delete removes key. Removing a key that is not there is no error.
 	Delete(key []byte) error
 
@@ -98,6 +114,8 @@ type Range struct {
 	End     []byte // first key beyond; nil means to the end of the space
 	Limit   int    // entries wanted; 0 or more than MaxPageSize means MaxPageSize
 	Reverse bool   // from End downwards
+	// KeysOnly leaves the values out: the entries have none.
+	KeysOnly bool
 }
 
 // An Entry is a key and its value.

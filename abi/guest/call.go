@@ -50,8 +50,18 @@ func (c *Call) Do(host abi.Host, frame []byte) ([]byte, error) {
 		if q.caller, err = abi.ReadCaller(q.raw.Caller); err == nil {
 			err = c.plugin.handlers[q.raw.Route](&c.resp, q)
 		}
+	case abi.CallEvent:
+		if q.raw.Route < 0 || q.raw.Route >= len(c.plugin.events) {
+			return nil, abi.ErrFrame
+		}
+		if q.caller, err = abi.ReadCaller(q.raw.Caller); err == nil {
+			err = c.plugin.events[q.raw.Route](&c.resp, q)
+		}
 	default:
 		return nil, abi.ErrFrame
+	}
+	if c.resp.kind == abi.BodyEvents {
+		c.body.EndAll()
 	}
 	if err != nil {
 		c.refuse(err)

@@ -53,6 +53,7 @@ type Authenticator func(r *Request, c abi.Credential) (abi.Caller, error)
 type Plugin struct {
 	desc     abi.Description
 	handlers []Handler
+	events   []Handler
 	auth     Authenticator
 }
 
@@ -145,6 +146,10 @@ func Any(r *abi.Route) { r.Body = abi.AnyBody }
 // MaxBody bounds the body, in bytes, below the host's own limit.
 func MaxBody(n int) RouteOption { return func(r *abi.Route) { r.MaxBody = n } }
 
+// Stream keeps the connection open behind the answer, as Server-Sent Events: see
+// Response.Event and Request.Subscribe.
+func Stream(r *abi.Route) { r.Stream, r.Write = true, true }
+
 // Deadline bounds the whole of a request below the host's own limit: waiting for
 // an instance, every run, and all that it asks of the host. Past it, the client
 // gets 504 and nothing is kept.
@@ -157,6 +162,9 @@ func (f *Family) Handle(method, pattern string, h Handler, opts ...RouteOption) 
 	r := abi.Route{Method: method, Pattern: pattern, Family: f.index, Write: method != "GET"}
 	for _, opt := range opts {
 		opt(&r)
+	}
+	if r.Stream {
+		f.p.needEvents()
 	}
 	f.p.desc.Routes = append(f.p.desc.Routes, r)
 	f.p.handlers = append(f.p.handlers, h)

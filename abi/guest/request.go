@@ -17,6 +17,7 @@ type Request struct {
 	caller abi.Caller
 	host   abi.Host
 	kv     KV
+	out    abi.Writer // a message to be published
 }
 
 // Method returns the HTTP method. A HEAD request arrives as GET.

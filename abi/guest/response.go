@@ -46,6 +46,21 @@ func (w *Response) Bytes(contentType string, b []byte) {
 	w.body.Bytes(b)
 }
 
+// Event adds an event to the answer of a stream and returns the writer for its
+// data, which is exactly one value. The client shows the id of the last event it
+// has seen when it comes back, as the header Last-Event-ID.
+func (w *Response) Event(name, id string) *abi.Writer {
+	if w.kind != abi.BodyEvents {
+		w.kind = abi.BodyEvents
+		w.body.Reset(w.body.Value())
+		w.body.Array()
+	}
+	w.body.FixedArray(3)
+	w.body.Text(name)
+	w.body.Text(id)
+	return w.body
+}
+
 // Redirect sends the client elsewhere: 303 has it GET the place, 302 is what
 // browsers are used to, 307 and 308 keep the method.
 func (w *Response) Redirect(status int, location string) {

@@ -61,7 +61,7 @@ func kvDelete(key unsafe.Pointer, keyLen uint32) int64
 
 //go:wasmimport edge kv_scan
 func kvScan(start unsafe.Pointer, startLen uint32, end unsafe.Pointer, endLen uint32,
-	limit uint32, reverse uint32, buf unsafe.Pointer, size uint32) int64
+	limit uint32, flags uint32, buf unsafe.Pointer, size uint32) int64
 
 //go:wasmimport edge password_hash
 func passwordHash(password unsafe.Pointer, passwordLen uint32, buf unsafe.Pointer, size uint32) int64
@@ -81,6 +81,9 @@ func ed25519Verify(key unsafe.Pointer, keyLen uint32, message unsafe.Pointer, me
 
 //go:wasmimport edge fetch
 func fetch(request unsafe.Pointer, requestLen uint32, buf unsafe.Pointer, size uint32) int64
+
+//go:wasmimport edge publish
+func publish(message unsafe.Pointer, messageLen uint32) int64
 
 // take copies the result that did not fit the last call's buffer.
 //
@@ -193,15 +196,23 @@ func (h *imports) Scan(r abi.Range) (abi.Page, error) {
 	s, sn := ptr(r.Start)
 	e, en := ptr(r.End)
 	b, bn := ptr(h.room)
-	var reverse uint32
+	var flags uint32
 	if r.Reverse {
-		reverse = 1
+		flags |= abi.ScanReverse
 	}
-	list, err := h.result(kvScan(s, sn, e, en, uint32(r.Limit), reverse, b, bn))
+	if r.KeysOnly {
+		flags |= abi.ScanKeysOnly
+	}
+	list, err := h.result(kvScan(s, sn, e, en, uint32(r.Limit), flags, b, bn))
 	if err != nil {
 		return abi.Page{}, err
 	}
 	return abi.ReadPage(list)
+}
+
+func (h *imports) Publish(message abi.Value) error {
+	m, mn := ptr(message)
+	return check(publish(m, mn))
 }
 
 func (h *imports) HashPassword(password []byte) ([]byte, error) {

@@ -119,7 +119,18 @@ func (c *Client) Do(q Request) *Response {
 		}
 		defer func() { c.Host.body = nil }()
 	}
-	return c.do(&f, !route.Write, route.Family)
+	if !route.Stream {
+		return c.do(&f, !route.Write, route.Family)
+	}
+	stream := c.Host.open(c, u.Path)
+	f.Connection = stream.ID
+	r := c.do(&f, false, route.Family)
+	if stream.subscribed {
+		r.Stream = stream
+	} else {
+		stream.Close()
+	}
+	return r
 }
 
 // Authenticate asks the plugin who presents a credential.

@@ -31,6 +31,9 @@ type Host struct {
 	body    []byte // of the request that is under way
 	entries map[string]entry
 	stamp   int64
+
+	connections []*Connection
+	opened      int // so far
 }
 
 type entry struct {
@@ -66,6 +69,8 @@ type txn struct {
 	stamped  []stamped
 	writes   int
 	bytes    int
+	messages []*abi.Message
+	said     int // bytes of them
 }
 
 type stamped struct {
@@ -84,6 +89,9 @@ func (x *txn) commit() {
 		x.view[string(append(key, s.suffix...))] = s.entry
 	}
 	x.entries = x.view
+	for _, m := range x.messages {
+		x.apply(m)
+	}
 }
 
 func (x *txn) Get(key []byte) ([]byte, bool, error) {
@@ -134,7 +142,7 @@ func (x *txn) write(keyLen int, value []byte) error {
 	}
 	x.writes++
 	x.bytes += keyLen + len(value)
-	if x.writes > 1000 || x.bytes > 8<<20 {
+	if x.writes > 4096 || x.bytes > 8<<20 {
 		return abi.ErrTooLarge
 	}
 	return nil
@@ -203,6 +211,9 @@ func (x *txn) Scan(r abi.Range) (abi.Page, error) {
 		if len(p.Entries) == limit {
 			p.More = true
 			break
+		}
+		if r.KeysOnly {
+			e.value = nil
 		}
 		p.Entries = append(p.Entries, abi.Entry{Key: key, Value: e.value})
 	}

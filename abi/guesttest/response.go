@@ -15,10 +15,12 @@ import (
 type Response struct {
 	Status  int
 	Headers map[string]string
-	Value   abi.Value  // of a value
-	Raw     []byte     // of a raw body
-	Err     *abi.Error // of a refusal
-	JSON    any        // the value, or the refusal in its family's form, as encoding/json decodes it
+	Value   abi.Value   // of a value
+	Raw     []byte      // of a raw body
+	Err     *abi.Error  // of a refusal
+	Events  []Event     // that a stream begins with; Args has the data
+	Stream  *Connection // what a stream gets from then on; nil if it has ended
+	JSON    any         // the value, or the refusal in its family's form, as encoding/json decodes it
 }
 
 // Field walks the JSON by a path such as "response.items.0.id" and returns what
@@ -66,6 +68,12 @@ func response(p abi.Reply) *Response {
 		r.Raw, _ = p.Body.Bytes()
 	case abi.BodyValue:
 		r.Value, r.JSON = p.Body, decode(p.Body)
+	case abi.BodyEvents:
+		for it := p.Body.Items(); it.Next(); {
+			e := it.Value().Read()
+			e.Array()
+			r.Events = append(r.Events, Event{e.Text(), e.Text(), []any{decode(e.Value())}})
+		}
 	case abi.BodyCaller:
 		r.Value = p.Body
 	}

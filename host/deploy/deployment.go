@@ -23,7 +23,7 @@ import (
 const embeddedScheme = "embedded:"
 
 // grants are what a manifest can give.
-var grants = []string{abi.GrantKV, abi.GrantPasswords}
+var grants = []string{abi.GrantKV, abi.GrantPasswords, abi.GrantEvents}
 
 // A Runner answers calls: a version of a Wasm plugin, or, in benchmarks, the
 // same handlers compiled natively.

@@ -39,7 +39,7 @@ type Spec struct {
 type PluginSpec struct {
 	Name   string            `toml:"name"`   // as the plugin describes itself
 	Source string            `toml:"source"` // "embedded:sharing", or a file
-	Grants []string          `toml:"grants"` // "kv", "passwords"
+	Grants []string          `toml:"grants"` // "kv", "passwords", "events"
 	Egress []string          `toml:"egress"` // hosts it may call, "*" for any; "private:" before one allows private addresses
 	Config map[string]string `toml:"config"`
 
@@ -115,7 +115,7 @@ func (d *Duration) UnmarshalText(text []byte) error {
 func DefaultManifest(plugins ...string) *Manifest {
 	spec := Spec{Name: "default", Hosts: []string{"*"}, Origins: []string{"*"}}
 	for _, name := range plugins {
-		p := PluginSpec{Name: name, Source: embeddedScheme + name, Grants: []string{"kv", "passwords"}}
+		p := PluginSpec{Name: name, Source: embeddedScheme + name, Grants: slices.Clone(grants)}
 		if name == "signing" {
 			p.Egress = []string{"*"} // people sign in with an OpenID of wherever
 		}

@@ -48,6 +48,14 @@ type Call struct {
 	txn     store.Txn
 	failure error // what makes the transaction worthless, whatever the guest says
 
+	// Connection is the id of the client's connection that the call may subscribe,
+	// and Subscription what it is then known by: see Publish.
+	Connection   string
+	Subscription string
+	Subscribed   bool // it has
+
+	said    int    // messages of the run
+	saidB   int    // and their bytes
 	read    int    // bytes that the run has had from the store and from outside
 	logged  int    // bytes that the run has written into the log
 	asked   uint   // host functions that guests have called
@@ -82,6 +90,7 @@ func (c *Call) Start(ctx context.Context, p *Plugin, request string) {
 	c.TrackReads, c.TrackWrites, c.ReadOnly, c.Body = false, false, false, nil
 	c.digests = digests{}
 	c.memo.forget()
+	c.Connection, c.Subscription = "", ""
 	c.txn, c.failure, c.pending = nil, nil, nil
 	c.read, c.logged = 0, 0
 	c.env.Reset(c, nil)
@@ -91,6 +100,7 @@ func (c *Call) Start(ctx context.Context, p *Plugin, request string) {
 func (c *Call) Begin(txn store.Txn) {
 	c.txn, c.failure, c.pending = txn, nil, nil
 	c.read, c.logged = 0, 0
+	c.said, c.saidB, c.Subscribed = 0, 0, false
 	c.Reads, c.Writes, c.Scanned = c.Reads[:0], c.Writes[:0], false
 	c.memo.rewind()
 	c.env.Reset(c, nil)
@@ -103,6 +113,7 @@ const maxKept = 256 << 10
 // transaction, large buffers.
 func (c *Call) End() {
 	c.ctx, c.plugin, c.request, c.Body = context.Background(), nil, "", nil
+	c.Connection, c.Subscription = "", ""
 	c.txn, c.failure, c.pending = nil, nil, nil
 	c.memo.forget()
 	c.env.Reset(nil, nil)
@@ -298,7 +309,7 @@ func (c *Call) Scan(r abi.Range) (abi.Page, error) {
 		return abi.Page{}, abi.ErrHost
 	}
 	c.Scanned = true
-	bounds := store.Range{Start: c.full(&c.key, r.Start), Limit: max(r.Limit, 0), Reverse: r.Reverse}
+	bounds := store.Range{Start: c.full(&c.key, r.Start), Limit: max(r.Limit, 0), Reverse: r.Reverse, KeysOnly: r.KeysOnly}
 	if len(r.End) > 0 {
 		bounds.End = c.full(&c.end, r.End)
 	} else {

@@ -143,7 +143,8 @@ var functions = []struct {
 			s[0] = code(abi.CodeArgument)
 			return
 		}
-		page, err := c.Scan(abi.Range{Start: start, End: end, Limit: int(int32(s[4])), Reverse: uint32(s[5]) != 0})
+		page, err := c.Scan(abi.Range{Start: start, End: end, Limit: int(int32(s[4])),
+			Reverse: uint32(s[5])&abi.ScanReverse != 0, KeysOnly: uint32(s[5])&abi.ScanKeysOnly != 0})
 		if err != nil {
 			s[0] = code(abi.CodeOf(err))
 			return
@@ -152,6 +153,14 @@ var functions = []struct {
 		page.Append(&c.list)
 		c.listB = c.list.Value()
 		s[0] = c.answer(mem, s[6], s[7], c.listB)
+	}},
+	{"publish", 2, i64, func(ctx context.Context, m api.Module, s []uint64) {
+		message, ok := m.Memory().Read(uint32(s[0]), uint32(s[1]))
+		if !ok {
+			s[0] = code(abi.CodeArgument)
+			return
+		}
+		s[0] = result(current(ctx).Publish(message))
 	}},
 	{"password_hash", 4, i64, func(ctx context.Context, m api.Module, s []uint64) {
 		c, mem := current(ctx), m.Memory()

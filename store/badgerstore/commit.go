@@ -32,6 +32,8 @@ type committer struct {
 	now func() int64
 	// published is called when the versions up to horizon may be garbage.
 	published func()
+	// tell is called with each transaction that has become visible, in order.
+	tell func(*txn)
 
 	maxBytes, maxCount int // of one group, so that Badger never finds it too big
 
@@ -171,7 +173,10 @@ func (c *committer) commitGroup(group []*txn, leader *txn) {
 		return
 	}
 
-	err := c.write(writes, ts)
+	var err error
+	if len(writes) > 0 { // a group may have nothing but messages
+		err = c.write(writes, ts)
+	}
 	if err == nil && c.unsynced.Load() {
 		err = errors.New("the value log could not be synced")
 	}
@@ -192,6 +197,7 @@ func (c *committer) commitGroup(group []*txn, leader *txn) {
 	c.groups.Add(1)
 	c.commits.Add(uint64(len(winners)))
 	for _, t := range winners {
+		c.tell(t)
 		c.finish(t, leader, nil)
 	}
 }

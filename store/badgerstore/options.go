@@ -121,8 +121,8 @@ func (o Options) badger(log badger.Logger) badger.Options {
 		WithNumVersionsToKeep(1).
 
 		// A batch may take 15 % of a memtable, and the largest transaction
-		// (8 MiB, 1,000 keys with the space before each) has to fit into one:
-		// 57 MiB is the least. The arena is allocated whole but touched only as
+		// (8 MiB, 4,096 keys with the space before each) has to fit into one:
+		// 61 MiB is the least. The arena is allocated whole but touched only as
 		// it fills. One memtable is written, up to two wait to be flushed.
 		WithMemTableSize(64 << 20).
 		WithNumMemtables(2).

@@ -66,9 +66,12 @@ func (t *txn) Scan(r store.Range) (store.Page, error) {
 			page.More = true
 			break
 		}
-		value, err := m.value()
-		if err != nil {
-			return store.Page{}, fmt.Errorf("badgerstore: scan space %q at %q: %w", t.space, m.key[len(t.prefix):], err)
+		var value []byte
+		if !r.KeysOnly {
+			var err error
+			if value, err = m.value(); err != nil {
+				return store.Page{}, fmt.Errorf("badgerstore: scan space %q at %q: %w", t.space, m.key[len(t.prefix):], err)
+			}
 		}
 		size += len(m.key) - len(t.prefix) + len(value)
 		if size > store.MaxPageBytes && len(page.Entries) > 0 {

@@ -32,6 +32,7 @@ type Store struct {
 	log       *slog.Logger
 	clock     clock
 	committer committer
+	subscribers
 	disk      disk
 	now       func() time.Time
 	entries   []badger.Entry // the leader's, see writeBatch
@@ -80,6 +81,7 @@ func open(options Options, now func() time.Time) (*Store, error) {
 		admit:     func(bytes int) error { return s.disk.admit(bytes, s.now().UnixMicro()) },
 		now:       func() int64 { return s.now().UnixMicro() },
 		published: func() { db.SetDiscardTs(s.clock.horizon()) },
+		tell:      s.subscribers.tell,
 		maxBytes:  int(db.MaxBatchSize()) - 1,
 		maxCount:  int(db.MaxBatchCount()) - 1,
 		recent:    newRecent(last),
@@ -170,7 +172,7 @@ func (s *Store) Update(ctx context.Context, space string, fn func(store.Txn) err
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if t.overlay.len() == 0 {
+	if t.overlay.len() == 0 && len(t.messages) == 0 {
 		return nil // a snapshot needs no validation
 	}
 	return s.committer.commit(t)

@@ -30,6 +30,9 @@ type txn struct {
 	writes int // counted against store.MaxTxnWrites
 	bytes  int // counted against store.MaxTxnBytes
 
+	messages [][]byte // to be published; the subscribers' to keep
+	said     int      // bytes of them, counted against store.MaxMessages
+
 	// Guarded by the clock.
 	prev, next *txn
 	listed     bool
@@ -212,6 +215,25 @@ func (t *txn) Delete(key []byte) error {
 		return t.refused("delete", key, err)
 	}
 	t.overlay.put(write{key: t.arena.concat(t.prefix, key), deleted: true})
+	return nil
+}
+
+// Publish is part of store.Txn.
+func (t *txn) Publish(message []byte) error {
+	err := error(nil)
+	switch {
+	case t.scratch == nil:
+		return errEnded
+	case !t.write:
+		err = store.ErrReadOnly
+	case t.said+len(message) > store.MaxMessages:
+		err = store.ErrTooLarge
+	}
+	if err != nil {
+		return fmt.Errorf("badgerstore: publish %d bytes in space %q: %w", len(message), t.space, err)
+	}
+	t.said += len(message)
+	t.messages = append(t.messages, bytes.Clone(message))
 	return nil
 }
 

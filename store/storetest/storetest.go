@@ -52,6 +52,7 @@ func Run(t *testing.T, open Open) {
 		{"concurrent histories are serializable", testSerializable},
 		{"sums are kept under concurrency", testBank},
 		{"stamps", testStamps},
+		{"messages", testMessages},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

@@ -17,8 +17,8 @@ type Message struct {
 	Events []Event  // of OpEmit: in this order
 	Rooms  []string // of OpJoin, OpLeave and OpSubscribe
 	// Filters of OpSubscribe: the connection gets the events of which one of
-	// them matches the labels; nil: all events. A filter matches labels of the
-	// same number, each equal to its own or met by "*".
+	// them matches the labels, and those without labels; nil: all events. A filter
+	// matches labels of the same number, each equal to its own or met by "*".
 	Filters [][]string
 	Reason  string // of OpDisconnect, for people
 }

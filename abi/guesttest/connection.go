@@ -146,7 +146,7 @@ func (conn *Connection) in(rooms []string) bool {
 }
 
 func (conn *Connection) wants(labels []string) bool {
-	return conn.filters == nil || slices.ContainsFunc(conn.filters, func(f []string) bool {
+	return conn.filters == nil || len(labels) == 0 || slices.ContainsFunc(conn.filters, func(f []string) bool {
 		return slices.EqualFunc(f, labels, func(want, is string) bool { return want == "*" || want == is })
 	})
 }

@@ -1,7 +1,6 @@
 package guesttest
 
 import (
-	"bytes"
 	"crypto/ed25519"
 	"crypto/hmac"
 	"crypto/rand"
@@ -197,7 +196,13 @@ func (x *txn) Scan(r abi.Range) (abi.Page, error) {
 	if limit <= 0 || limit > 1000 {
 		limit = 1000
 	}
-	keys := slices.Sorted(maps.Keys(x.view))
+	var keys []string
+	for k := range x.view {
+		if k >= string(r.Start) && (len(r.End) == 0 || k < string(r.End)) {
+			keys = append(keys, k)
+		}
+	}
+	slices.Sort(keys)
 	if r.Reverse {
 		slices.Reverse(keys)
 	}
@@ -205,7 +210,7 @@ func (x *txn) Scan(r abi.Range) (abi.Page, error) {
 	for _, k := range keys {
 		e := x.view[k]
 		key := []byte(k)
-		if !e.live(x.Now) || bytes.Compare(key, r.Start) < 0 || len(r.End) > 0 && bytes.Compare(key, r.End) >= 0 {
+		if !e.live(x.Now) {
 			continue
 		}
 		if len(p.Entries) == limit {
@@ -213,7 +218,7 @@ func (x *txn) Scan(r abi.Range) (abi.Page, error) {
 			break
 		}
 		if r.KeysOnly {
-			e.value = nil
+			e.value = []byte{}
 		}
 		p.Entries = append(p.Entries, abi.Entry{Key: key, Value: e.value})
 	}

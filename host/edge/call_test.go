@@ -138,7 +138,7 @@ func TestLimitsAreErrorsThatTheContractNames(t *testing.T) {
 	})
 	with(t, s, plugin("q"), func(c *Call) {
 		var err error
-		for i := 0; err == nil && i < 2000; i++ {
+		for i := 0; err == nil && i <= store.MaxTxnWrites; i++ {
 			err = c.Put(fmt.Append(nil, i), nil, 0)
 		}
 		if !errors.Is(err, abi.ErrTooLarge) {

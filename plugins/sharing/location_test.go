@@ -273,7 +273,7 @@ func TestUploadToAllTickets(t *testing.T) {
 
 func TestAnUploadTooLargeForATransactionIsRefused(t *testing.T) {
 	d := newDesk(t)
-	for range 20 {
+	for range 60 {
 		d.ok(d.post("users/self/create_ticket?duration=14400000", ""))
 	}
 	from := d.ms()

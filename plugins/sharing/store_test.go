@@ -227,6 +227,8 @@ func (x *txn) VerifyPassword([]byte, []byte) (bool, error) { return false, abi.E
 func (x *txn) Config(string) (string, bool)                { return "", false }
 func (x *txn) Log(_ abi.LogLevel, message string)          { x.t.Errorf("plugin log: %s", message) }
 
+func (x *txn) Publish(abi.Value) error { return abi.ErrDenied }
+
 func (x *txn) BodyDigest(string) ([]byte, error) { return nil, abi.ErrArgument }
 
 func (x *txn) HMACSHA256(_, _ []byte) ([]byte, error) { return nil, abi.ErrDenied }

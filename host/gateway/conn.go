@@ -107,6 +107,10 @@ type localAddr struct {
 // LocalAddr is part of net.Conn.
 func (c *conn) LocalAddr() net.Addr { return &c.local }
 
+// NetConn returns the connection below, for who writes to its socket without
+// waiting.
+func (c *conn) NetConn() net.Conn { return c.Conn }
+
 // peerOf returns the connection of a local address, nil if it is not one of ours.
 func peerOf(local net.Addr) *conn {
 	if a, ok := local.(*localAddr); ok {

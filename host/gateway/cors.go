@@ -24,6 +24,20 @@ func (x *exchange) allowOrigin() {
 	h.Set("Access-Control-Expose-Headers", "Location, RateLimit-Limit, RateLimit-Policy, RateLimit-Remaining, RateLimit-Reset, Retry-After, X-Request-Id")
 }
 
+// allowCredentials lets a page of an origin that may call send its requests with
+// credentials, as clients 2.x of socket.io do by default, in which case "*" is not
+// enough. An endpoint of sockets looks at no cookie, so there is nothing to be had by
+// it; proxies in front may use one to find the host that a client polls.
+func (x *exchange) allowCredentials() {
+	h := &x.ctx.Response.Header
+	if len(h.Peek("Access-Control-Allow-Origin")) == 0 {
+		return
+	}
+	h.SetBytesV("Access-Control-Allow-Origin", x.ctx.Request.Header.Peek("Origin"))
+	h.Set("Access-Control-Allow-Credentials", "true")
+	h.Set("Vary", "Origin")
+}
+
 // preflight answers OPTIONS: what a path takes, and, to a browser that asks
 // before it calls from another origin, what it may send.
 func (x *exchange) preflight(n *node) {
@@ -31,7 +45,7 @@ func (x *exchange) preflight(n *node) {
 	h.Set("Allow", n.allow())
 	if len(h.Peek("Access-Control-Allow-Origin")) > 0 && len(x.ctx.Request.Header.Peek("Access-Control-Request-Method")) > 0 {
 		h.Set("Access-Control-Allow-Methods", n.allow())
-		h.Set("Access-Control-Allow-Headers", "Authorization, Content-Digest, Content-Type, Signature, Signature-Input, X-Request-Id")
+		h.Set("Access-Control-Allow-Headers", "Authorization, Content-Digest, Content-Type, Last-Event-ID, Signature, Signature-Input, X-Request-Id")
 		h.Set("Access-Control-Max-Age", "7200")
 	}
 	x.ctx.SetStatusCode(204)

@@ -60,6 +60,9 @@ func (a *authenticator) serves(r *route) error {
 			return fmt.Errorf("auth %q: plugin %q checks no credentials of that kind: want one of %q",
 				kind, a.plugin.Spec.Name, slices.Compact(slices.Sorted(slices.Values(kinds))))
 		}
+		if r.lasts() && slices.ContainsFunc(a.sources, func(src abi.CredentialSource) bool { return src.Kind == kind && src.Request }) {
+			return fmt.Errorf("auth %q: a credential that is the request cannot be checked again when the request is over, and what it subscribes goes on", kind)
+		}
 	}
 	return nil
 }
@@ -178,16 +181,23 @@ func (a *authenticator) caller(x *exchange) (abi.Caller, error) {
 		x.signed.Value = string(value)
 		return abi.Caller{}, nil
 	}
+	cred.Value = unsafeString(value)
+	return a.identify(x, cred)
+}
+
+// identify finds out who shows a credential. Its value may share the memory of the
+// request.
+func (a *authenticator) identify(x *exchange, cred abi.Credential) (abi.Caller, error) {
 	x.scratch = x.scratch[:0]
-	for _, part := range [...]string{cred.Kind, cred.Family, cred.Origin, unsafeString(value)} {
+	for _, part := range [...]string{cred.Kind, cred.Family, cred.Origin, cred.Value} {
 		x.scratch = append(append(x.scratch, part...), 0)
 	}
-	id := digest(sha256.Sum256(x.scratch))
-	if c, ok := a.cache.get(id, x.at.UnixMicro()); ok {
+	x.shown, x.shownID, x.shownAt = cred, sha256.Sum256(x.scratch), x.site.live.hub.Generation()
+	if c, ok := a.cache.get(x.shownID, x.at.UnixMicro()); ok {
 		return c, nil
 	}
-	cred.Value = string(value)
-	return a.ask(x, id, cred)
+	cred.Value = strings.Clone(cred.Value)
+	return a.ask(x, x.shownID, cred)
 }
 
 // wanted says what a route takes, for who has shown nothing.
@@ -359,6 +369,16 @@ func (c *answers) get(id digest, now int64) (abi.Caller, bool) {
 		return abi.Caller{}, false
 	}
 	return a.caller, true
+}
+
+// basis returns the keys that the answer for a credential rests on, if there is one.
+func (c *answers) basis(id digest) ([][]byte, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if a, ok := c.lru.Peek(id); ok {
+		return a.keys, true
+	}
+	return nil, false
 }
 
 func (c *answers) generation() uint64 {

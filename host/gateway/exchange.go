@@ -41,6 +41,10 @@ type exchange struct {
 	caller   abi.Caller
 	counted  bool           // against the rate limit of its application
 	signed   abi.Credential // that is the request itself; no kind: it is another one
+	shown    abi.Credential // whose holder was asked for; valid as long as the request
+	shownID  digest
+	shownAt  uint64      // generation of the hub before that
+	stream   *openStream // that the request may begin
 	params   [maxParams][]byte
 	pairs    abi.Writer // query, headers, body: one after the other
 	query    []byte
@@ -80,19 +84,25 @@ func (g *Gateway) begin(ctx *fasthttp.RequestCtx) *exchange {
 	x.ctx, x.path, x.site, x.route, x.retries, x.fuel = ctx, ctx.Path(), nil, nil, 0, 0
 	x.start = time.Now()
 	x.life.begin(g.ctx, x.start, ctx.LocalAddr())
-	x.at = x.start
-	if g.config.Now != nil {
-		x.at = g.config.Now()
-	}
+	x.at = g.now()
 	x.remote = g.remote(x.remote[:0], ctx)
 	x.id = g.ids.append(x.id[:0], ctx)
 	return x
+}
+
+// now is the time as plugins see it.
+func (g *Gateway) now() time.Time {
+	if g.config.Now != nil {
+		return g.config.Now()
+	}
+	return time.Now()
 }
 
 func (g *Gateway) end(x *exchange) {
 	x.ctx, x.path, x.site, x.route = nil, nil, nil, nil
 	clear(x.params[:])
 	x.ask, x.bodyRead, x.caller, x.counted, x.signed = abi.Request{}, false, abi.Caller{}, false, abi.Credential{}
+	x.shown, x.stream = abi.Credential{}, nil
 	x.call.End()
 	x.check.End()
 	x.life.end()
@@ -154,6 +164,10 @@ func (x *exchange) serve() {
 	x.allowOrigin()
 	n, count := x.site.root.find(x.path, &x.params)
 	if n == nil {
+		if e := x.site.socket(x.path); e != nil {
+			x.serveSocket(e)
+			return
+		}
 		x.notFound()
 		return
 	}
@@ -208,6 +222,10 @@ func (x *exchange) answerRoute(params int) {
 // runRoute has the plugin answer on behalf of the caller.
 func (x *exchange) runRoute(params int) {
 	err := x.readRequest(params)
+	if err == nil && x.route.Stream {
+		x.beginStream()
+		defer x.endStream()
+	}
 	if err == nil {
 		if x.isSigned() {
 			x.writeCheckFrame()
@@ -298,6 +316,9 @@ func (x *exchange) commit() error {
 	r := x.route
 	space := x.site.deployment.Spec.Name
 	x.call.Start(&x.life, r.plugin.Edge, unsafeString(x.id))
+	if x.stream != nil {
+		x.call.Connection, x.call.Subscription = x.stream.id, x.stream.offer
+	}
 	x.call.TrackWrites, x.call.ReadOnly, x.call.Body = r.plugin.Authenticates(), !r.Write, x.ctx.Request.Body()
 	for run := 1; ; run++ {
 		var err error
@@ -340,6 +361,7 @@ func (x *exchange) forget(keys [][]byte) {
 		return
 	}
 	x.site.authenticator.cache.forget(keys)
+	defer x.site.live.hub.Written(keys) // whoever is asked again finds no old answer
 	now := x.gateway.table.Load().byName(x.site.deployment.Spec.Name)
 	if now != nil && now != x.site && now.authenticator != nil {
 		now.authenticator.cache.forget(keys)
@@ -449,6 +471,10 @@ func (x *exchange) checkAnswer() error {
 		return nil // refuse puts the status right
 	case abi.BodyCaller:
 		return fmt.Errorf("gateway: plugin %q answered with a caller: %w", name, abi.ErrFrame)
+	case abi.BodyEvents:
+		if !x.route.Stream {
+			return fmt.Errorf("gateway: plugin %q answered with events, and its route is no stream", name)
+		}
 	}
 	if a.Status < 200 || a.Status > 599 {
 		return fmt.Errorf("gateway: plugin %q answered with status %d: want 200 to 599", name, a.Status)

@@ -47,6 +47,7 @@ type Gateway struct {
 	server  *fasthttp.Server
 	metrics *metrics
 	table   atomic.Pointer[table]
+	lives   lives
 	ids     requestIDs
 	pool    exchanges
 	conns   Conns
@@ -84,7 +85,9 @@ func New(c Config) *Gateway {
 		// A connection whose response is under way gets it and is then closed.
 		CloseOnShutdown:              true,
 		DisablePreParseMultipartForm: true,
-		Logger:                       serverLog{c.Log},
+		// Sockets and streams outlive the handler that fasthttp calls for them.
+		KeepHijackedConns: true,
+		Logger:            serverLog{c.Log},
 	}
 	return g
 }
@@ -104,6 +107,7 @@ func (g *Gateway) Set(deployments []*deploy.Deployment) error {
 		return err
 	}
 	g.table.Store(t)
+	g.lives.keep(t)
 	return nil
 }
 
@@ -119,6 +123,7 @@ func (g *Gateway) Serve(l net.Listener) error {
 // ctx ends.
 func (g *Gateway) Shutdown(ctx context.Context) error {
 	defer g.cancel()
+	g.lives.close("server shutting down") // polls wait in requests
 	err := g.conns.Shutdown(ctx, g.server)
 	if n := g.running.Load(); err != nil && n > 0 {
 		return fmt.Errorf("gateway: shutdown: %d requests still run: %w", n, err)

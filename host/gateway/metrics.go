@@ -67,7 +67,7 @@ func newMetrics(g *Gateway) *metrics {
 			Buckets: []float64{0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10},
 		}, labels),
 	}
-	m.registry.MustRegister(m.unmatched, m.requests, m.traps, m.busy, m.retries, m.timeouts, m.gone, m.quota, m.limited, m.fuel, m.latency, pools{g},
+	m.registry.MustRegister(m.unmatched, m.requests, m.traps, m.busy, m.retries, m.timeouts, m.gone, m.quota, m.limited, m.fuel, m.latency, pools{g}, connections{g},
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }

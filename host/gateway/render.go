@@ -22,6 +22,10 @@ import (
 func (x *exchange) render() {
 	a, resp := &x.answer, &x.ctx.Response
 	x.writeHeaders(a.Headers)
+	if x.route.Stream && (a.BodyKind == abi.BodyEvents || a.BodyKind == abi.BodyNone && x.call.Subscribed) {
+		x.startStream() // which may begin with nothing
+		return
+	}
 	switch a.BodyKind {
 	case abi.BodyError, abi.BodyRefusal: // which checkAnswer could read
 		refusal, err := abi.ReadError(a.Status, a.Body)

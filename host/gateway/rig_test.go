@@ -76,6 +76,22 @@ func TestMain(m *testing.M) {
 
 func load(t testing.TB, spec deploy.Spec) *deploy.Deployment {
 	t.Helper()
+	d, err := loadErr(t, spec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		if err := d.Close(ctx); err != nil {
+			t.Error(err)
+		}
+	})
+	return d
+}
+
+func loadErr(t testing.TB, spec deploy.Spec) (*deploy.Deployment, error) {
+	t.Helper()
 	shared.once.Do(func() {
 		shared.engine, shared.err = engine.New(engine.Config{CacheDir: wasmtest.CacheDir(t), Logger: slog.New(slog.DiscardHandler)})
 	})
@@ -89,18 +105,7 @@ func load(t testing.TB, spec deploy.Spec) *deploy.Deployment {
 		}
 	}
 	l := deploy.Loader{Engine: shared.engine, Embedded: files, Log: slog.New(slog.DiscardHandler)}
-	d, err := l.Load(t.Context(), spec)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-		defer cancel()
-		if err := d.Close(ctx); err != nil {
-			t.Error(err)
-		}
-	})
-	return d
+	return l.Load(t.Context(), spec)
 }
 
 func trial(hosts ...string) deploy.Spec {

@@ -39,6 +39,8 @@ type site struct {
 	turns         *turns
 	quota         *quota
 	rates         *rates
+	live          *live
+	sockets       map[string]*socket // by path
 }
 
 type family struct {
@@ -67,10 +69,14 @@ type route struct {
 	family   *family
 	function string // of an Extism plugin
 	operator bool   // served on the admin address alone
+	field    string // of a socket's event: where the credential stands
 	deadline time.Duration
 	metrics  *routeMetrics
 	refusals seldom // of those that are logged
 }
+
+// lasts tells whether a connection may go on on behalf of who calls the route.
+func (r *route) lasts() bool { return r.Stream || r.Method == eventMethod }
 
 // operatorKind is the kind of credential that only the admin API supplies.
 const operatorKind = "operator"
@@ -108,6 +114,7 @@ func (g *Gateway) newSite(d *deploy.Deployment) (*site, error) {
 		s.quota.inherit(old.quota)
 		s.rates = old.rates
 	}
+	s.live = g.lives.of(g, d.Spec.Name)
 	for _, p := range d.Plugins {
 		families := make([]*family, len(p.Desc.Families))
 		for i := range p.Desc.Families {
@@ -129,6 +136,9 @@ func (g *Gateway) newSite(d *deploy.Deployment) (*site, error) {
 			}
 			r.metrics = g.metrics.route(d.Spec.Name, p.Spec.Name, r.Method, r.Pattern)
 		}
+		if err := s.addSockets(g, p, families); err != nil {
+			return nil, fmt.Errorf("plugin %q: %w", p.Spec.Name, err)
+		}
 		for _, src := range p.Desc.Credentials {
 			if src.Kind == operatorKind {
 				return nil, fmt.Errorf("plugin %q: credential of kind %q: only the admin API supplies that", p.Spec.Name, operatorKind)
@@ -138,7 +148,13 @@ func (g *Gateway) newSite(d *deploy.Deployment) (*site, error) {
 			s.authenticator = newAuthenticator(g, d, p)
 		}
 	}
-	for _, r := range s.root.all(nil) {
+	routes := s.root.all(nil)
+	for _, sock := range s.sockets {
+		for _, r := range sock.events {
+			routes = append(routes, r)
+		}
+	}
+	for _, r := range routes {
 		if err := s.authenticator.serves(r); err != nil {
 			return nil, fmt.Errorf("plugin %q: route %s %s: %w", r.plugin.Spec.Name, r.Method, r.Pattern, err)
 		}
@@ -155,6 +171,9 @@ func (s *site) add(r *route) error {
 	}
 	n := &s.root
 	if r.operator {
+		if r.Stream {
+			return errors.New("a stream on the admin address: want it for clients")
+		}
 		if len(r.Auth) > 1 {
 			return fmt.Errorf("auth %q: a route for operators is for nobody else: want %q alone", r.Auth, operatorKind)
 		}

@@ -1,0 +1,160 @@
+package gateway
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/edgeset/edgeset/abi"
+	"github.com/edgeset/edgeset/host/deploy"
+	"github.com/edgeset/edgeset/host/realtime"
+)
+
+// A live is what of a deployment outlives its versions: the connections that
+// clients keep open, and the hub that delivers to them. It is known by the
+// deployment's name, so a swap of plugins drops no connection: the next event of a
+// client is answered by the new version.
+type live struct {
+	gateway    *Gateway
+	deployment string
+	hub        *realtime.Hub
+	cancel     func() // of the hub's subscription to the store
+
+	mu        sync.Mutex
+	endpoints map[string]*endpoint // by path
+}
+
+// lives are those of all deployments, by name.
+type lives struct {
+	mu     sync.Mutex
+	byName map[string]*live
+}
+
+// of returns the live of a deployment, and makes it if there is none.
+func (ls *lives) of(g *Gateway, deployment string) *live {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	if l := ls.byName[deployment]; l != nil {
+		return l
+	}
+	l := &live{gateway: g, deployment: deployment, endpoints: map[string]*endpoint{}}
+	l.hub = realtime.NewHub(realtime.HubConfig{Log: g.log, Check: l.check})
+	l.cancel = g.store.Subscribe(deployment, l.hub.Publish)
+	if ls.byName == nil {
+		ls.byName = map[string]*live{}
+	}
+	ls.byName[deployment] = l
+	return l
+}
+
+// keep closes what the table has no more: deployments, and endpoints whose plugin
+// is gone or another one.
+func (ls *lives) keep(t *table) {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	for name, l := range ls.byName {
+		s := t.byName(name)
+		if s == nil {
+			l.close("the deployment is gone")
+			delete(ls.byName, name)
+			continue
+		}
+		l.keep(s)
+	}
+}
+
+// keep closes what the deployment's new version has no more.
+func (l *live) keep(s *site) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for path, e := range l.endpoints {
+		if sock := s.sockets[path]; sock == nil || sock.endpoint != e {
+			e.server.Shutdown()
+			delete(l.endpoints, path)
+		}
+	}
+	for path, sock := range s.sockets {
+		l.endpoints[path] = sock.endpoint
+	}
+	l.hub.Retain(func(plugin string) bool {
+		return slices.ContainsFunc(s.deployment.Plugins, func(p *deploy.Plugin) bool { return p.Spec.Name == plugin })
+	}, "its plugin is gone")
+}
+
+// close closes all connections of all deployments.
+func (ls *lives) close(reason string) {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	for _, l := range ls.byName {
+		l.close(reason)
+	}
+}
+
+func (l *live) close(reason string) {
+	l.cancel()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, e := range l.endpoints {
+		e.server.Shutdown()
+	}
+	l.hub.Close(reason)
+}
+
+// checkTime bounds the check of a credential beside a request.
+const checkTime = 5 * time.Second
+
+// check asks again who shows the credential of a subscription.
+func (l *live) check(shown realtime.Credential) (fresh realtime.Credential, err error) {
+	g := l.gateway
+	x := g.begin(newEventCtx(peer{}))
+	defer func() {
+		if r := recover(); r != nil { // x does not go back into the pool
+			err = fmt.Errorf("gateway: check of a credential: %v", r)
+			x.life.end()
+			return
+		}
+		g.end(x)
+	}()
+	if x.site = g.table.Load().byName(l.deployment); x.site == nil || x.site.authenticator == nil {
+		return fresh, fmt.Errorf("gateway: deployment %q checks no credentials any more", l.deployment)
+	}
+	x.route = &route{Route: &abi.Route{}, plugin: &deploy.Plugin{}} // of no plugin that could be asked for it
+	x.life.deadline = x.start.Add(checkTime)
+	x.caller, err = x.site.authenticator.identify(x, abi.Credential{Kind: shown.Kind, Value: shown.Value, Family: shown.Family, Origin: shown.Origin})
+	x.site.quota.spend(x.fuel, time.Now())
+	if err != nil {
+		return fresh, err
+	}
+	return x.proof(), nil
+}
+
+// volatileTime is how often a credential is checked again that the cache of answers
+// does not know, so that nobody says when it ends.
+const volatileTime = 5 * time.Second
+
+// proof returns what the caller of a request has shown, for a subscription that is
+// to end with it.
+func (x *exchange) proof() realtime.Credential {
+	c := realtime.Credential{Caller: x.caller}
+	if x.caller.IsZero() {
+		return c
+	}
+	c.Kind, c.Value, c.Family, c.Origin = x.shown.Kind, strings.Clone(x.shown.Value), x.shown.Family, x.shown.Origin
+	// The frame that the texts share the memory of is used again.
+	c.Caller.Account, c.Caller.App, c.Caller.Proof = strings.Clone(c.Caller.Account), strings.Clone(c.Caller.App), strings.Clone(c.Caller.Proof)
+	c.Caller.Token, c.Caller.Scheme, c.Caller.Name = strings.Clone(c.Caller.Token), strings.Clone(c.Caller.Scheme), strings.Clone(c.Caller.Name)
+	keys, ok := x.site.authenticator.cache.basis(x.shownID)
+	if !ok {
+		again := x.at.Add(volatileTime).UnixMicro()
+		if c.Caller.Expires == 0 || again < c.Caller.Expires {
+			c.Caller.Expires = again
+		}
+	}
+	c.Keys, c.Generation = keys, x.shownAt
+	return c
+}
+
+// offer tells the hub on behalf of whom the request may subscribe a connection.
+func (x *exchange) offer() string { return x.site.live.hub.Offer(x.proof()) }

@@ -1,0 +1,349 @@
+package gateway
+
+import (
+	"fmt"
+	"net"
+	"strings"
+
+	"github.com/edgeset/edgeset/abi"
+	"github.com/edgeset/edgeset/host/deploy"
+	"github.com/edgeset/edgeset/host/realtime"
+	"github.com/edgeset/edgeset/host/realtime/engineio"
+	"github.com/edgeset/edgeset/host/realtime/socketio"
+	"github.com/edgeset/edgeset/host/text"
+	"github.com/valyala/fasthttp"
+)
+
+// A socket is an endpoint for clients of socket.io, as a version of a deployment
+// describes it.
+type socket struct {
+	plugin *deploy.Plugin
+	family *family
+	// transport stands for the requests that carry the connections: it is what logs
+	// and metrics call them.
+	transport *route
+	events    map[string]*route
+	endpoint  *endpoint
+}
+
+// An endpoint is what of a socket outlives the versions: its clients.
+type endpoint struct {
+	live   *live
+	path   string
+	plugin string
+	server *socketio.Server
+}
+
+// maxUnsent is how many bytes may wait for a client before it is cut off as too
+// slow. Events that many clients wait for are kept once, so the bound is generous:
+// the largest batch that a request can publish fits twice.
+const maxUnsent = 8 << 20
+
+// eventMethod stands in logs and metrics where requests have their method.
+const eventMethod = "EVENT"
+
+// addSockets adds the sockets that a plugin describes.
+func (s *site) addSockets(g *Gateway, p *deploy.Plugin, families []*family) error {
+	number := 0
+	for i := range p.Desc.Sockets {
+		d := &p.Desc.Sockets[i]
+		if err := checkPattern(d.Path); err != nil {
+			return fmt.Errorf("socket %q: %w", d.Path, err)
+		}
+		if s.sockets[d.Path] != nil {
+			return fmt.Errorf("socket %q: plugin %q has it already", d.Path, s.sockets[d.Path].plugin.Spec.Name)
+		}
+		pseudo := func(method, pattern string) *route {
+			return &route{
+				Route: &abi.Route{Method: method, Pattern: pattern, Family: d.Family, Write: true}, plugin: p, family: families[d.Family],
+				deadline: p.Deadline(&abi.Route{}), metrics: g.metrics.route(s.deployment.Spec.Name, p.Spec.Name, method, pattern),
+			}
+		}
+		sock := &socket{plugin: p, family: families[d.Family], transport: pseudo("SOCKET", d.Path), events: map[string]*route{}}
+		for _, e := range d.Events {
+			r := pseudo(eventMethod, d.Path+" "+e.Name)
+			r.index, r.Auth, r.field = number, e.Auth, e.Field
+			sock.events[e.Name] = r
+			number++
+		}
+		sock.endpoint = s.live.endpoint(d.Path, p.Spec.Name)
+		if s.sockets == nil {
+			s.sockets = map[string]*socket{}
+		}
+		s.sockets[d.Path] = sock
+	}
+	return nil
+}
+
+// endpoint returns what a path's clients are connected to, and makes it if there is
+// none, or that of another plugin.
+func (l *live) endpoint(path, plugin string) *endpoint {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if e := l.endpoints[path]; e != nil && e.plugin == plugin {
+		return e
+	}
+	e := &endpoint{live: l, path: path, plugin: plugin}
+	e.server = socketio.New(socketio.Config{Engine: engineio.Config{
+		MaxBuffered: maxUnsent, MaxSessions: l.gateway.config.MaxConns, Peer: l.gateway.peer, Log: l.gateway.log,
+	}}, e)
+	if l.endpoints[path] == nil {
+		l.endpoints[path] = e
+	}
+	return e
+}
+
+// socket returns the endpoint at a path, with or without the slash at its end.
+func (s *site) socket(path []byte) *socket {
+	if len(s.sockets) == 0 {
+		return nil
+	}
+	if sock := s.sockets[string(path)]; sock != nil {
+		return sock
+	}
+	return s.sockets[string(path)+"/"]
+}
+
+// serveSocket answers a request that carries a connection: one of many for clients
+// that poll, the first and last for those that use a WebSocket.
+func (x *exchange) serveSocket(s *socket) {
+	x.route = s.transport
+	x.allowCredentials()
+	if string(x.ctx.Method()) == "OPTIONS" {
+		x.preflight(socketMethods)
+		return
+	}
+	client := x.life.peer
+	s.endpoint.server.Serve(x.ctx, func() bool { return client != nil && client.gone() })
+	if x.ctx.Hijacked() {
+		x.ctx.SetStatusCode(fasthttp.StatusSwitchingProtocols) // for the log: the answer is on its way
+	}
+}
+
+// socketMethods are those of an endpoint, for browsers that ask.
+var socketMethods = &node{routes: []*route{{Route: &abi.Route{Method: "GET", Write: true}}, {Route: &abi.Route{Method: "POST"}}}}
+
+// A peer is what is known of a client from the request that opened its connection.
+type peer struct{ remote, host, origin string }
+
+// peer is what the engine keeps of that request.
+func (g *Gateway) peer(ctx *fasthttp.RequestCtx) any {
+	return &peer{string(g.remote(nil, ctx)), string(ctx.Host()), string(ctx.Request.Header.Peek("Origin"))}
+}
+
+// newEventCtx makes what stands for the request of an event, which has none. So an
+// event goes the way of a request, with all its errors, limits, counters and logs.
+func newEventCtx(p peer) *fasthttp.RequestCtx {
+	ctx := new(fasthttp.RequestCtx)
+	ctx.Init(new(fasthttp.Request), &net.TCPAddr{IP: net.ParseIP(p.remote)}, nil)
+	h := &ctx.Request.Header
+	h.SetMethod(eventMethod)
+	h.SetHost(p.host)
+	if p.origin != "" {
+		h.Set("Origin", p.origin)
+	}
+	return ctx
+}
+
+// Connect implements socketio.Handler.
+func (e *endpoint) Connect(c *socketio.Conn, _ abi.Value) {
+	c.SetValue(e.live.hub.JoinAs(e.plugin, c.ID(), &socketSink{c, e}))
+}
+
+// Disconnect implements socketio.Handler.
+func (e *endpoint) Disconnect(c *socketio.Conn, _ string) {
+	if m, ok := c.Value().(*realtime.Member); ok {
+		m.Leave()
+	}
+}
+
+// Event implements socketio.Handler. The events of a client are answered one after
+// the other, by a goroutine of their own: that which reads from the client, and
+// waits for as long as the client is connected, keeps its small stack.
+func (e *endpoint) Event(c *socketio.Conn, name string, args abi.Value, ack *socketio.Ack) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		e.answer(c, name, args, ack)
+	}()
+	<-done
+}
+
+// answer has the plugin answer an event.
+func (e *endpoint) answer(c *socketio.Conn, name string, args abi.Value, ack *socketio.Ack) {
+	g := e.live.gateway
+	client, _ := c.Peer().(*peer)
+	ctx := newEventCtx(*client)
+	ctx.Request.SetRequestURI(e.path)
+	x := g.begin(ctx)
+	var result abi.Value
+	g.guard(x, func() { result = x.serveEvent(e, c.ID(), name, args) })
+	if ctx.Response.StatusCode() >= 400 {
+		if refusal, err := text.ParseJSON(nil, ctx.Response.Body(), abi.MaxDepth); err == nil {
+			c.Emit(newEvent("error", refusal))
+			result = refusal
+		}
+	}
+	if ack == nil {
+		return
+	}
+	answer := noArguments
+	if len(result) > 0 {
+		answer = argument(result)
+	}
+	if err := ack.Send(answer); err != nil {
+		g.log.Warn("an acknowledgement could not be sent", "event", name, "err", err)
+	}
+}
+
+// argument makes the arguments of an event of one value.
+func argument(v abi.Value) abi.Value {
+	var w abi.Writer
+	w.FixedArray(1)
+	w.Raw(v)
+	return w.Value()
+}
+
+var noArguments = abi.Value{0x90}
+
+// newEvent makes an event with one argument, which is a value.
+func newEvent(name string, v abi.Value) *socketio.Event {
+	e, err := socketio.NewEvent(name, argument(v))
+	if err != nil { // the name is ours
+		panic(err)
+	}
+	return e
+}
+
+// serveEvent is serve for an event. It returns what acknowledges it.
+func (x *exchange) serveEvent(e *endpoint, connection, name string, args abi.Value) abi.Value {
+	refuse := func(status int, code, message string) abi.Value {
+		x.refuse(noFamily, &abi.Error{Status: status, Code: code, Message: message})
+		return nil
+	}
+	if x.site = x.gateway.table.Load().byName(e.live.deployment); x.site == nil || x.site.sockets[e.path] == nil {
+		return refuse(404, abi.HostNotFound, "Nothing serves this socket any more.")
+	}
+	sock := x.site.sockets[e.path]
+	if x.route = sock.events[name]; x.route == nil {
+		x.route = sock.transport
+		f := sock.family
+		x.refuse(f, &abi.Error{Status: 404, Code: f.Code(abi.HostNotFound), Message: fmt.Sprintf("No event %q is taken here.", name)})
+		return nil
+	}
+	x.life.deadline = x.start.Add(x.route.deadline)
+	if wait := x.site.quota.wait(x.start); wait > 0 {
+		x.fail(&quotaError{x.site.deployment.Spec.Name, wait})
+		return nil
+	}
+	if err := x.lease(false); err != nil {
+		x.fail(err)
+		return nil
+	}
+	defer x.release()
+	if err := x.identifyEvent(args); err != nil {
+		x.fail(err)
+		return nil
+	}
+	q := &x.ask
+	q.Kind, q.Route, q.Method, q.Path = abi.CallEvent, x.route.index, eventMethod, e.path
+	q.Time, q.Remote, q.ID = x.at.UnixMicro(), unsafeString(x.remote), unsafeString(x.id)
+	q.BodyKind, q.Body, q.Connection = abi.BodyValue, args, connection
+	x.base = x.appendBaseURL(x.base[:0])
+	q.BaseURL = unsafeString(x.base)
+	x.writeFrame()
+
+	x.stream = &openStream{id: connection, offer: x.offer()}
+	err := x.commit()
+	if err != nil || !x.call.Subscribed || x.answer.BodyKind == abi.BodyError {
+		x.site.live.hub.Withdraw(x.stream.offer)
+	}
+	if err != nil {
+		x.fail(err)
+		return nil
+	}
+	switch x.answer.BodyKind {
+	case abi.BodyError, abi.BodyRefusal:
+		x.render()
+	case abi.BodyValue:
+		return append(abi.Value(nil), x.answer.Body...)
+	}
+	return nil
+}
+
+// identifyEvent finds out on whose behalf an event is sent.
+func (x *exchange) identifyEvent(args abi.Value) error {
+	r := x.route
+	if len(r.Auth) == 0 {
+		return nil
+	}
+	var shown string
+	for it := args.Items(); it.Next(); {
+		shown, _ = it.Value().Get(r.field).Text()
+		break
+	}
+	unauthenticated := func(format string, args ...any) error {
+		return &abi.Error{Status: 401, Code: r.family.Code(abi.HostUnauthenticated), Message: fmt.Sprintf(format, args...)}
+	}
+	switch {
+	case shown == "":
+		return unauthenticated("This event needs a %s in the field %q of its first argument.", strings.Join(r.Auth, " or "), r.field)
+	case len(shown) > maxCredential:
+		return unauthenticated("The credential has more than %d bytes.", maxCredential)
+	}
+	cred := abi.Credential{Family: r.family.Prefix, Origin: x.origin(), Value: shown}
+	var err error
+	for _, cred.Kind = range r.Auth {
+		if x.caller, err = x.site.authenticator.identify(x, cred); err == nil {
+			return x.countCaller(&x.caller)
+		}
+	}
+	return err
+}
+
+// A socketSink takes what the hub delivers to a socket.
+type socketSink struct {
+	conn     *socketio.Conn
+	endpoint *endpoint
+}
+
+// Deliver implements realtime.Sink.
+func (s *socketSink) Deliver(b *realtime.Bundle) {
+	if packets, ok := b.Socket(encodeEvents).(*socketio.Event); ok {
+		s.conn.Emit(packets)
+	}
+}
+
+// encodeEvents makes what sockets are sent of events, once for all of them.
+func encodeEvents(list []*realtime.Event) any {
+	packets := make([]*socketio.Event, 0, len(list))
+	for _, e := range list {
+		p, err := socketio.NewEvent(e.Name, e.Args)
+		if err == nil { // else it has more byte strings than a client takes
+			packets = append(packets, p)
+		}
+	}
+	return socketio.Series(packets...)
+}
+
+// Refuse implements realtime.Sink: the client may listen again, with another
+// credential.
+func (s *socketSink) Refuse(err *abi.Error) {
+	form, g := noFamily.Errors, s.endpoint.live.gateway
+	if site := g.table.Load().byName(s.endpoint.live.deployment); site != nil && site.sockets[s.endpoint.path] != nil {
+		form = site.sockets[s.endpoint.path].family.Errors
+	}
+	body, _ := text.AppendErrorForm(nil, form, err, g.now().UnixMilli(), "")
+	if refusal, err := text.ParseJSON(nil, body, abi.MaxDepth); err == nil {
+		s.conn.Emit(newEvent("error", refusal))
+	}
+}
+
+// Close implements realtime.Sink. The connection is cut and not taken leave of: a
+// client of socket.io comes back by itself then.
+func (s *socketSink) Close(reason string) { s.conn.Close(reason) }
+
+var (
+	_ socketio.Handler = (*endpoint)(nil)
+	_ realtime.Sink    = (*socketSink)(nil)
+)

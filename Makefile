@@ -1,13 +1,16 @@
 # "make help" lists the targets. "make run" and "make test" set up what they
 # need: Go modules come by themselves, plugins are built from source.
 
-PLUGINS := sharing signing
+PLUGINS := sharing signing status
 WASM    := $(PLUGINS:%=build/%.wasm)
 GUEST   := $(shell find abi plugins -name '*.go' -not -name '*_test.go' 2>/dev/null) go.mod
 HOST    := $(shell find abi cmd host plugins store -name '*.go' -not -name '*_test.go' 2>/dev/null) go.mod
 
-# An OpenID Connect provider, of npm.
-PROVIDER := cmd/edgeset/testdata/oidc/node_modules/.package-lock.json
+# What tests and benchmarks need of npm, at exact versions: clients of socket.io, an
+# OpenID Connect provider, a server of socket.io to compare with.
+npm = $(1:%=%/node_modules/.package-lock.json)
+CLIENTS := $(call npm,cmd/edgeset/testdata/oidc cmd/edgeset/testdata/status host/realtime/socketio/testdata/clients)
+RIVAL   := $(call npm,cmd/edgeset/testdata/fanout)
 
 # Only what a plain Go installation has.
 export CGO_ENABLED ?= 0
@@ -49,7 +52,7 @@ tools:
 
 .PHONY: test
 test: export EDGESET_REQUIRE_TOOLS := 1
-test: build lint tools $(PROVIDER) ## run everything that must pass
+test: build lint tools $(CLIENTS) ## run everything that must pass
 	go test -timeout 20m ./...
 	CGO_ENABLED=1 go test -race -short -timeout 30m ./abi/... ./cmd/... ./host/... ./plugins/... ./store/...
 
@@ -57,13 +60,13 @@ test: build lint tools $(PROVIDER) ## run everything that must pass
 BENCH := go test -p 1 -run '^$$' -bench . -benchtime 300ms -timeout 60m ./host/... ./plugins/... ./store/... ./abi/... ./cmd/...
 
 .PHONY: bench
-bench: build ## run the benchmarks, side by side with their peers (5 minutes); writes build/bench.json
+bench: build $(RIVAL) ## run the benchmarks, side by side with their peers (5 minutes); writes build/bench.json
 	@rm -f build/bench.json
 	EDGESET_BENCH_JSON=$(CURDIR)/build/bench.json $(BENCH)
 	@go run ./host/bench/table -command "make bench ($(BENCH))" build/bench.json
 
 # What the peers of bench-peers need of npm, at exact versions.
-PEERS := $(patsubst %,host/bench/peers/%/node_modules/.package-lock.json,workerd node)
+PEERS := $(call npm,host/bench/peers/workerd host/bench/peers/node)
 
 %/node_modules/.package-lock.json: %/package-lock.json
 	cd $* && npm ci --ignore-scripts --no-audit --no-fund
@@ -86,7 +89,7 @@ fmt: ## format the code
 lint: build ## gofmt, vet and staticcheck
 	@unformatted=$$(gofmt -l abi cmd host plugins store); test -z "$$unformatted" || { echo "gofmt: $$unformatted"; exit 1; }
 	go vet ./...
-	GOOS=wasip1 GOARCH=wasm go vet ./abi/guest ./plugins/sharing ./plugins/signing ./host/bench/peers/empty/guest ./host/bench/peers/extism/guest ./host/bench/peers/httpwasm/guest
+	GOOS=wasip1 GOARCH=wasm go vet ./abi/guest ./plugins/sharing ./plugins/signing ./plugins/status ./host/bench/peers/empty/guest ./host/bench/peers/extism/guest ./host/bench/peers/httpwasm/guest
 	go tool staticcheck ./...
 
 .PHONY: clean

@@ -33,7 +33,7 @@ import (
 // space is the name of the deployment, and so of its state.
 const space = "bench"
 
-// A Bed is a host that serves the plugins signing and sharing. There is an
+// A Bed is a host that serves the plugin signing and others. There is an
 // application, and an account that is logged in.
 type Bed struct {
 	App     string // id of the application
@@ -50,8 +50,8 @@ type Bed struct {
 	ahead   atomic.Int64 // of the real clock
 }
 
-// New starts a host, which ends with the benchmark. Both plugins run in Wasm,
-// except one that is given as compiled into this process.
+// New starts a host of signing and sharing, which ends with the benchmark. Both run
+// in Wasm, except one that is given as compiled into this process.
 func New(tb testing.TB, durability badgerstore.Durability, compiled ...*guest.Plugin) *Bed {
 	tb.Helper()
 	return NewOf(tb, durability, []string{"plugins/signing", "plugins/sharing"}, compiled...)
@@ -66,7 +66,9 @@ func NewOf(tb testing.TB, durability badgerstore.Durability, folders []string, c
 	must(tb, err)
 	eng, err := engine.New(engine.Config{CacheDir: wasmtest.CacheDir(tb), Logger: quiet})
 	must(tb, err)
-	grants := []string{abi.GrantKV, abi.GrantPasswords}
+	// A busy machine may take its time for what is slow.
+	const deadline = deploy.Duration(time.Minute)
+	grants := []string{abi.GrantKV, abi.GrantPasswords, abi.GrantEvents}
 	natively := map[string]*guest.Plugin{}
 	for _, p := range compiled {
 		natively[p.Description().Name] = p
@@ -76,7 +78,7 @@ func NewOf(tb testing.TB, durability badgerstore.Durability, folders []string, c
 		if name := path.Base(folder); natively[name] == nil {
 			file := filepath.Join(dir, name+".wasm")
 			must(tb, os.WriteFile(file, wasmtest.Build(tb, folder), 0o600))
-			spec.Plugins = append(spec.Plugins, deploy.PluginSpec{Name: name, Source: file, Grants: grants})
+			spec.Plugins = append(spec.Plugins, deploy.PluginSpec{Name: name, Source: file, Grants: grants, Deadline: deadline})
 		}
 	}
 	loader := deploy.Loader{Engine: eng, Log: quiet}
@@ -84,7 +86,7 @@ func NewOf(tb testing.TB, durability badgerstore.Durability, folders []string, c
 	must(tb, err)
 	for name, p := range natively {
 		d.Plugins = append(d.Plugins, &deploy.Plugin{
-			Spec: deploy.PluginSpec{Name: name}, Desc: p.Description(), Runner: native.New(p),
+			Spec: deploy.PluginSpec{Name: name, Deadline: deadline}, Desc: p.Description(), Runner: native.New(p),
 			Edge: &edge.Plugin{Name: name, Grants: grants, Log: quiet},
 		})
 	}
@@ -124,16 +126,24 @@ func (b *Bed) login() {
 	var app struct{ ID, Secret string }
 	must(b.tb, json.Unmarshal(b.Operate("signing", "POST", "/apps", "", `{"name":"bench"}`), &app))
 	b.App, b.Secret = app.ID, app.Secret
-	q := url.Values{"api_key": {app.ID}, "username": {"bench"}, "id": {"bench"}, "password": {"correct horse"}}
-	b.Do("POST", "/v2/account/create?"+q.Encode(), nil, nil)
-	var token struct {
-		Value string `json:"access_token"`
+	b.Account, b.Token = b.Join("bench")
+}
+
+// Join makes one more account and logs it in. It returns the id of the account and
+// the token that its requests carry.
+func (b *Bed) Join(name string) (account, token string) {
+	b.tb.Helper()
+	q := url.Values{"api_key": {b.App}, "username": {name}, "id": {name}, "password": {"correct horse"}}
+	b.Ask("", "POST", "/v2/account/create?"+q.Encode(), nil)
+	var login struct {
+		Response struct {
+			Token string `json:"access_token"`
+		}
 	}
-	b.Do("POST", "/v2/account/login?"+q.Encode(), nil, &token)
-	b.Token = token.Value
-	var self struct{ ID string }
-	b.Do("GET", "/v2/users/self", nil, &self)
-	b.Account = self.ID
+	must(b.tb, json.Unmarshal(b.Ask("", "POST", "/v2/account/login?"+q.Encode(), nil), &login))
+	var self struct{ Response struct{ ID string } }
+	must(b.tb, json.Unmarshal(b.Ask(login.Response.Token, "GET", "/v2/users/self", nil), &self))
+	return self.Response.ID, login.Response.Token
 }
 
 // SetClock has the host's clock run that far ahead of the real one.

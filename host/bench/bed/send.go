@@ -1,6 +1,7 @@
 package bed
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"sync"
@@ -18,17 +19,25 @@ const Clients = 16
 // the answer into response, unless that is nil.
 func (b *Bed) Do(method, path string, body []byte, response any) {
 	b.tb.Helper()
-	req, resp := fasthttp.AcquireRequest(), fasthttp.AcquireResponse()
-	defer fasthttp.ReleaseRequest(req)
-	defer fasthttp.ReleaseResponse(resp)
-	must(b.tb, b.send(req, resp, method, path, b.Token, body))
+	text := b.Ask(b.Token, method, path, body)
 	if response == nil {
 		return
 	}
 	reply := struct{ Response any }{response}
-	if err := json.Unmarshal(resp.Body(), &reply); err != nil {
-		b.tb.Fatalf("%s %s: %v: %.300s", method, path, err, resp.Body())
+	if err := json.Unmarshal(text, &reply); err != nil {
+		b.tb.Fatalf("%s %s: %v: %.300s", method, path, err, text)
 	}
+}
+
+// Ask makes a request that must succeed, and returns the body of the answer. token
+// is what it carries, "" for none.
+func (b *Bed) Ask(token, method, path string, body []byte) []byte {
+	b.tb.Helper()
+	req, resp := fasthttp.AcquireRequest(), fasthttp.AcquireResponse()
+	defer fasthttp.ReleaseRequest(req)
+	defer fasthttp.ReleaseResponse(resp)
+	must(b.tb, b.send(req, resp, method, path, token, body))
+	return bytes.Clone(resp.Body())
 }
 
 func (b *Bed) send(req *fasthttp.Request, resp *fasthttp.Response, method, path, token string, body []byte) error {

@@ -1,0 +1,102 @@
+//go:build linux
+
+package main_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/edgeset/edgeset/host/bench"
+)
+
+// A fanOutSize is how much BenchmarkFanOut does.
+type fanOutSize struct {
+	warm      int // connections that are there before any is counted
+	idle      int // connections that are counted
+	listeners int
+	blocks    int // of rounds, for each side; an odd number
+	rounds    int // updates in a block
+}
+
+// BenchmarkFanOut measures what it costs to tell many of a status update, and to keep
+// them connected while there is nothing to tell. Its peer, socket.io, stores nothing
+// and asks nobody who they are. Both sides have as many listeners, by WebSocket, which
+// get the same event out of an HTTP request. The next request is sent when all have
+// heard of the one before.
+//
+// The processor time of a block of rounds is all that the server takes until its next
+// block, so that what it does behind the answer counts.
+func BenchmarkFanOut(b *testing.B) {
+	needSocketIO(b)
+	size := fanOutSize{warm: 100, idle: 5000, listeners: 2000, blocks: 11, rounds: 10}
+	if testing.Short() {
+		size = fanOutSize{warm: 100, idle: 1000, listeners: 500, blocks: 5, rounds: 20}
+	}
+	sides := [2]*fanOut{newFanOut(b), newPeerFanOut(b)}
+	b.Run("idle", func(b *testing.B) {
+		var bytes [2]float64
+		for i, f := range sides {
+			f.b = b
+			bytes[i] = f.idle(size)
+		}
+		bench.Report(b, "fanout/idle", fanOutPeer, "B/connection", bytes[0], bytes[1], bench.Smaller)
+	})
+	b.Run("update", func(b *testing.B) {
+		for _, f := range sides {
+			f.b = b
+			f.connect(size.listeners)
+			f.block(size.rounds) // until everything is warm
+		}
+		for block := range size.blocks {
+			for k := range sides {
+				f := sides[(k+block)%2] // each goes first as often as the other
+				f.mark()
+				f.wall = append(f.wall, f.block(size.rounds))
+			}
+		}
+		var perCPU, perWall [2][]float64
+		for i, f := range sides {
+			f.mark()
+			perCPU[i], perWall[i] = f.rates(float64(size.rounds * size.listeners))
+		}
+		b.ReportMetric(bench.Spread(perCPU[0]), "%spread-ours")
+		b.ReportMetric(bench.Spread(perCPU[1]), "%spread-theirs")
+		report := func(name, unit string, rate [2][]float64) {
+			bench.Report(b, name, fanOutPeer, unit, bench.Median(rate[0]), bench.Median(rate[1]), bench.Larger)
+		}
+		report("fanout/wall", "deliveries/s", perWall)
+		report("fanout/cpu", "deliveries/cpu-s", perCPU) // the last one's ratio is in the output
+	})
+}
+
+const fanOutPeer = "socket.io"
+
+// idle returns the memory that a connection takes while there is nothing to tell.
+func (f *fanOut) idle(size fanOutSize) float64 {
+	f.b.Helper()
+	f.connect(size.warm)
+	before := f.resident()
+	f.connect(size.warm + size.idle)
+	return (f.resident() - before) / float64(size.idle)
+}
+
+// block shares updates, one after the other, and returns the time that took.
+func (f *fanOut) block(rounds int) time.Duration {
+	f.b.Helper()
+	begin := time.Now()
+	for range rounds {
+		f.share()
+	}
+	return time.Since(begin)
+}
+
+// rates returns the deliveries a second of the processors, and of the clock, in each
+// block, and forgets the blocks.
+func (f *fanOut) rates(deliveries float64) (perCPU, perWall []float64) {
+	for block, wall := range f.wall {
+		perCPU = append(perCPU, deliveries/(f.cpu[block+1]-f.cpu[block]).Seconds())
+		perWall = append(perWall, deliveries/wall.Seconds())
+	}
+	f.cpu, f.wall = nil, nil
+	return perCPU, perWall
+}

@@ -183,25 +183,64 @@ func (f *fanOut) await(want string) {
 // share posts one update and waits until all listeners have heard of it.
 func (f *fanOut) share() {
 	f.b.Helper()
+	f.shared++
+	if err := f.post(f.shared); err != nil {
+		f.b.Fatal(err)
+	}
+	f.await(fmt.Sprint("heard ", f.shared))
+}
+
+// flood posts updates, several at a time and one behind the other, and waits until all
+// listeners have heard of all of them.
+func (f *fanOut) flood(updates, posters int) {
+	f.b.Helper()
+	numbers, failed := make(chan int, updates), make(chan error, posters)
+	for range updates {
+		f.shared++
+		numbers <- f.shared
+	}
+	close(numbers)
+	for range posters {
+		go func() {
+			for n := range numbers {
+				if err := f.post(n); err != nil {
+					failed <- err
+					return
+				}
+			}
+			failed <- nil
+		}()
+	}
+	for n := f.shared - updates + 1; n <= f.shared; n++ {
+		f.await(fmt.Sprint("heard ", n))
+	}
+	for range posters {
+		if err := <-failed; err != nil {
+			f.b.Fatal(err)
+		}
+	}
+}
+
+// post posts an update.
+func (f *fanOut) post(number int) error {
 	body := fmt.Sprintf(`[{"uuid":"%08x-cafe-4000-8000-%012x","source":"phone","type":"location","created_at":%q,`+
 		`"payload":{"lat":52.520008,"lon":13.404954,"speed":12.5,"heading":270}}]`,
-		f.pid, f.shared, time.Now().UTC().Format("2006-01-02T15:04:05.000Z"))
+		f.pid, number, time.Now().UTC().Format("2006-01-02T15:04:05.000Z"))
 	req, err := http.NewRequest("POST", "http://"+f.addr+"/v1/status", strings.NewReader(body))
 	if err != nil {
-		f.b.Fatal(err)
+		return err
 	}
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("Authorization", "Bearer "+f.token)
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
-		f.b.Fatal(err)
+		return err
 	}
 	text, err := io.ReadAll(resp.Body)
 	if err := errors.Join(err, resp.Body.Close()); err != nil || resp.StatusCode != http.StatusCreated {
-		f.b.Fatalf("POST to %s: %s, %v\n%s", f.addr, resp.Status, err, text)
+		return fmt.Errorf("POST to %s: %s, %w\n%s", f.addr, resp.Status, err, text)
 	}
-	f.shared++
-	f.await(fmt.Sprint("heard ", f.shared))
+	return nil
 }
 
 // mark notes what the server has taken of the processors so far.

@@ -21,8 +21,8 @@ type fanOutSize struct {
 // BenchmarkFanOut measures what it costs to tell many of a status update, and to keep
 // them connected while there is nothing to tell. Its peer, socket.io, stores nothing
 // and asks nobody who they are. Both sides have as many listeners, by WebSocket, which
-// get the same event out of an HTTP request. The next request is sent when all have
-// heard of the one before.
+// get the same event out of an HTTP request: the next one when all have heard of the
+// one before (update), or as many as 16 clients can send (flood).
 //
 // The processor time of a block of rounds is all that the server takes until its next
 // block, so that what it does behind the answer counts.
@@ -41,31 +41,40 @@ func BenchmarkFanOut(b *testing.B) {
 		}
 		bench.Report(b, "fanout/idle", fanOutPeer, "B/connection", bytes[0], bytes[1], bench.Smaller)
 	})
-	b.Run("update", func(b *testing.B) {
-		for _, f := range sides {
-			f.b = b
-			f.connect(size.listeners)
-			f.block(size.rounds) // until everything is warm
-		}
-		for block := range size.blocks {
+	for _, f := range sides {
+		f.connect(size.listeners)
+		f.block(size.rounds) // until everything is warm
+	}
+	compare := func(b *testing.B, name string, blocks, updates int, run func(f *fanOut)) {
+		for block := range blocks {
 			for k := range sides {
 				f := sides[(k+block)%2] // each goes first as often as the other
+				f.b = b
 				f.mark()
-				f.wall = append(f.wall, f.block(size.rounds))
+				begin := time.Now()
+				run(f)
+				f.wall = append(f.wall, time.Since(begin))
 			}
 		}
 		var perCPU, perWall [2][]float64
 		for i, f := range sides {
 			f.mark()
-			perCPU[i], perWall[i] = f.rates(float64(size.rounds * size.listeners))
+			perCPU[i], perWall[i] = f.rates(float64(updates * size.listeners))
 		}
 		b.ReportMetric(bench.Spread(perCPU[0]), "%spread-ours")
 		b.ReportMetric(bench.Spread(perCPU[1]), "%spread-theirs")
 		report := func(name, unit string, rate [2][]float64) {
 			bench.Report(b, name, fanOutPeer, unit, bench.Median(rate[0]), bench.Median(rate[1]), bench.Larger)
 		}
-		report("fanout/wall", "deliveries/s", perWall)
-		report("fanout/cpu", "deliveries/cpu-s", perCPU) // the last one's ratio is in the output
+		report(name+"_wall", "deliveries/s", perWall)
+		report(name, "deliveries/cpu-s", perCPU) // the last one's ratio is in the output
+	}
+	b.Run("update", func(b *testing.B) {
+		compare(b, "fanout/update", size.blocks, size.rounds, func(f *fanOut) { f.block(size.rounds) })
+	})
+	b.Run("flood", func(b *testing.B) {
+		const updates, posters = 64, 16
+		compare(b, "fanout/flood", size.blocks/2+1, updates, func(f *fanOut) { f.flood(updates, posters) })
 	})
 }
 
@@ -80,14 +89,12 @@ func (f *fanOut) idle(size fanOutSize) float64 {
 	return (f.resident() - before) / float64(size.idle)
 }
 
-// block shares updates, one after the other, and returns the time that took.
-func (f *fanOut) block(rounds int) time.Duration {
+// block shares updates, one after the other.
+func (f *fanOut) block(rounds int) {
 	f.b.Helper()
-	begin := time.Now()
 	for range rounds {
 		f.share()
 	}
-	return time.Since(begin)
 }
 
 // rates returns the deliveries a second of the processors, and of the clock, in each

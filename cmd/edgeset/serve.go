@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"strings"
 	"syscall"
 	"time"
@@ -58,6 +59,9 @@ func serve(args []string) error {
 			return err
 		}
 	}
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
 	h, err := host.New(ctx, c)
@@ -66,6 +70,14 @@ func serve(args []string) error {
 	}
 	return h.Run(ctx)
 }
+
+// gcPercent is how much garbage may come up before it is collected, in percent of what
+// is in use. That counts the store's memtables as a whole, of which only what is filled
+// takes memory: with Go's 100 a server that has little else in use keeps some 100 MB of
+// garbage, which 5,000 clients leave behind when they connect. There are no pointers in
+// memtables, so it costs next to nothing to collect more often: no difference was seen
+// in requests over HTTP.
+const gcPercent = 50
 
 // logger makes the log, on stderr.
 func logger(format, level string) (*slog.Logger, error) {

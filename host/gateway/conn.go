@@ -95,6 +95,7 @@ type conn struct {
 	used    bool        // something was read; belongs to the reader
 	unused  atomic.Bool // it was closed before that
 	lingers atomic.Bool // it is closed slowly
+	kept    atomic.Bool // it is not closed the next time
 }
 
 // A localAddr leads from what a request knows of its connection back to the
@@ -106,6 +107,11 @@ type localAddr struct {
 
 // LocalAddr is part of net.Conn.
 func (c *conn) LocalAddr() net.Addr { return &c.local }
+
+// Keep has the connection outlive the handler that has hijacked it, behind which
+// fasthttp closes it: sockets and streams call it. The other way is a server with
+// KeepHijackedConns, which leaves a reader of 16 KiB behind with each.
+func (c *conn) Keep() { c.kept.Store(true) }
 
 // NetConn returns the connection below, for who writes to its socket without
 // waiting.
@@ -149,6 +155,9 @@ func (c *conn) Read(b []byte) (int, error) {
 
 // Close is part of net.Conn.
 func (c *conn) Close() error {
+	if c.kept.Swap(false) {
+		return nil
+	}
 	c.conns.fresh.Delete(c)
 	if c.lingers.Swap(false) {
 		half, ok := c.Conn.(interface{ CloseWrite() error })

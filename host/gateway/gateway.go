@@ -85,8 +85,9 @@ func New(c Config) *Gateway {
 		// A connection whose response is under way gets it and is then closed.
 		CloseOnShutdown:              true,
 		DisablePreParseMultipartForm: true,
-		// Sockets and streams outlive the handler that fasthttp calls for them.
-		KeepHijackedConns: true,
+		// What counts connections by their address hides the connection that could be
+		// kept, see conn.Keep.
+		KeepHijackedConns: c.MaxConnsIP > 0,
 		Logger:            serverLog{c.Log},
 	}
 	return g

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"log/slog"
 	"net/netip"
 	"strings"
 	"testing"
@@ -250,7 +251,7 @@ func TestATableThatMakesNoSenseIsRefused(t *testing.T) {
 		{"dots", []*deploy.Plugin{plugin("a", nil, get("/a/../b"))}, `segment ".."`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			g := New(Config{Store: nil})
+			g := New(Config{Store: openStore(t), Log: slog.New(slog.DiscardHandler)})
 			err := g.Set([]*deploy.Deployment{{Spec: deploy.Spec{Name: "d"}, Plugins: c.plugins}})
 			if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
 				t.Errorf("got %v, want %q", err, c.want)

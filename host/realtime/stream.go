@@ -70,11 +70,15 @@ func (h *Hub) NewStream(onClose func(reason string)) *Stream {
 // first the head, which is that of the response and the events that it begins
 // with, then what was delivered in the meantime. If the stream has been closed, that
 // is all. It is called once, returns at once, and may be given the connection of a
-// fasthttp.HijackHandler of a server with KeepHijackedConns.
+// fasthttp.HijackHandler, if that has a method Keep by which it outlives the handler,
+// or the server KeepHijackedConns.
 func (s *Stream) Start(conn net.Conn, head []byte) {
 	// fasthttp's wrapper has a buffer for reading that is used again afterwards.
 	if hijacked, ok := conn.(interface{ UnsafeConn() net.Conn }); ok {
 		conn = hijacked.UnsafeConn()
+	}
+	if k, ok := conn.(interface{ Keep() }); ok {
+		k.Keep()
 	}
 	_ = conn.SetDeadline(time.Time{}) // fails if the connection has ended, as writing does
 	slot := s.pulse.add(s)

@@ -57,8 +57,9 @@ type greeting struct {
 
 // Serve answers one request to the endpoint. gone tells whether its client has
 // left (it may be called at any time by the goroutine of the request; nil: cannot
-// be known). It blocks for a long poll. It may hijack the connection; the fasthttp
-// server must then have KeepHijackedConns set.
+// be known). It blocks for a long poll. It may hijack the connection, which
+// then has to outlive fasthttp's handler: by a method Keep() of its own, which is
+// called within the handler, or by KeepHijackedConns of the fasthttp server.
 func (s *Server) Serve(ctx *fasthttp.RequestCtx, gone func() bool) {
 	args := ctx.QueryArgs()
 	version := 0

@@ -37,6 +37,9 @@ func (s *Server) hijacked(begin func(*socket)) fasthttp.HijackHandler {
 		if w, ok := wrapped.(interface{ UnsafeConn() net.Conn }); ok {
 			conn = w.UnsafeConn()
 		}
+		if k, ok := conn.(interface{ Keep() }); ok {
+			k.Keep() // it outlives this handler, see Serve
+		}
 		c := newSocket(s, conn)
 		if err := c.keepEarly(wrapped); err != nil {
 			_ = conn.Close()

@@ -35,6 +35,7 @@ const (
 	// OpLeave has all who are in one of the rooms To leave Rooms.
 	OpLeave
 	// OpDisconnect ends the connections of all who are in one of the rooms To.
+	// Clients of socket.io do not come back from that by themselves.
 	OpDisconnect
 	// OpSubscribe has the connection that the call came from, which is To, be in
 	// Rooms and no others, with these Filters, on behalf of the call's caller: it

@@ -46,27 +46,29 @@ func (b *browser) session() string {
 	return ""
 }
 
-// paste runs the shell blocks of a section of the README, as somebody who pastes
+// paste runs the shell blocks of sections of the README, as somebody who pastes
 // them beside a server that "make run" has started.
-func (s *server) paste(heading string, env ...string) string {
+func (s *server) paste(headings []string, env ...string) string {
 	s.t.Helper()
 	text, err := os.ReadFile("../../README.md")
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	_, section, found := strings.Cut(string(text), "\n"+heading+"\n")
-	if !found {
-		s.t.Fatalf("the README has no heading %q", heading)
-	}
-	section, _, _ = strings.Cut(section, "\n##")
 	script := "set -euo pipefail\n"
-	for {
-		_, rest, found := strings.Cut(section, "\n```sh\n")
+	for _, heading := range headings {
+		_, section, found := strings.Cut(string(text), "\n"+heading+"\n")
 		if !found {
-			break
+			s.t.Fatalf("the README has no heading %q", heading)
 		}
-		block, after, _ := strings.Cut(rest, "\n```")
-		script, section = script+block+"\n", after
+		section, _, _ = strings.Cut(section, "\n##")
+		for {
+			_, rest, found := strings.Cut(section, "\n```sh\n")
+			if !found {
+				break
+			}
+			block, after, _ := strings.Cut(rest, "\n```")
+			script, section = script+block+"\n", after
+		}
 	}
 	dir := s.t.TempDir()
 	if err := os.Mkdir(filepath.Join(dir, "bin"), 0o700); err != nil {
@@ -79,7 +81,7 @@ func (s *server) paste(heading string, env ...string) string {
 	cmd.Dir, cmd.Env = dir, environment(append(env, "EDGESET_ADMIN="+s.admin, "EDGESET_DATA="+s.data)...)
 	out, err := cmd.CombinedOutput()
 	if err != nil {
-		s.fatalf("%s: %v\n%s", heading, err, out)
+		s.fatalf("%s: %v\n%s", headings, err, out)
 	}
 	return string(out)
 }
@@ -87,8 +89,9 @@ func (s *server) paste(heading string, env ...string) string {
 func TestTheReadmesFirstRequest(t *testing.T) {
 	t.Parallel()
 	s := newServer(t, "")
-	out := s.paste("## A first request")
-	for _, want := range []string{`"result":"ok"`, `"location":[[`, `"Heading home!"`, `"viewers":1`} {
+	out := s.paste([]string{"## A first request", "### Status updates (plugin `status`)"})
+	for _, want := range []string{`"result":"ok"`, `"location":[[`, `"Heading home!"`, `"viewers":1`,
+		`"payload":{"available":false}}]`, `"recipient_type":"all"`} {
 		if !strings.Contains(out, want) {
 			t.Errorf("%s\nwant %s", out, want)
 		}
@@ -103,7 +106,7 @@ func TestTheReadmesCredentials(t *testing.T) {
 	newProvider(t, at, "http://"+at, s)
 	ann := s.browser()
 	ann.loggedIn(ann.login("op", "ann", ""), "ann")
-	out := s.paste("### Who is calling: credentials", "SESSION="+ann.session())
+	out := s.paste([]string{"### Who is calling: credentials"}, "SESSION="+ann.session())
 	var got []string
 	for line := range strings.Lines(out) {
 		var proof, scheme string

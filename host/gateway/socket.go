@@ -343,6 +343,9 @@ func (s *socketSink) Refuse(err *abi.Error) {
 // client of socket.io comes back by itself then.
 func (s *socketSink) Close(reason string) { s.conn.Close(reason) }
 
+// Dismiss implements realtime.Sink: a client that is taken leave of stays away.
+func (s *socketSink) Dismiss(reason string) { s.conn.Disconnect(reason) }
+
 var (
 	_ socketio.Handler = (*endpoint)(nil)
 	_ realtime.Sink    = (*socketSink)(nil)

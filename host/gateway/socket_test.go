@@ -199,6 +199,24 @@ func TestNoEventIsMissedOrRepeated(t *testing.T) {
 	group.Wait()
 }
 
+func TestAPluginCanEndConnections(t *testing.T) {
+	r := start(t, Config{}, chat())
+	r.do("POST /g/grant/ann", "").wants(204)
+	tea, coffee := r.connect("/chat/socket/"), r.connect("/chat/socket/")
+	tea.ask("join", `{"room":"tea","token":"ann"}`)
+	tea.wants("ack", `[{"room":"tea","who":"ann"}]`)
+	coffee.ask("join", `{"room":"coffee","token":"ann"}`)
+	coffee.wants("ack", `[{"room":"coffee","who":"ann"}]`)
+	r.do("POST /chat/tea/close", "").wants(200)
+	if got := tea.packet(); got != "41" {
+		t.Errorf("the client is told %q, want that it is to stay away", got)
+	}
+	if got := tea.packet(); got != "" {
+		t.Errorf("then comes %q", got)
+	}
+	coffee.silent()
+}
+
 func TestASwapDropsNoSocket(t *testing.T) {
 	r := start(t, Config{}, chat())
 	r.do("POST /g/grant/ann", "").wants(204)

@@ -101,6 +101,7 @@ type keeper struct{ bundles []*Bundle }
 func (k *keeper) Deliver(b *Bundle)   { k.bundles = append(k.bundles, b) }
 func (k *keeper) Refuse(*abi.Error)   {}
 func (k *keeper) Close(reason string) {}
+func (k *keeper) Dismiss(string)      {}
 
 // A round is bounded, however much waits.
 func TestARoundIsBounded(t *testing.T) {

@@ -286,6 +286,7 @@ type nowhere struct{ n int }
 func (s *nowhere) Deliver(b *Bundle) { s.n += len(b.Events) }
 func (s *nowhere) Refuse(*abi.Error) {}
 func (s *nowhere) Close(string)      {}
+func (s *nowhere) Dismiss(string)    {}
 
 func BenchmarkFanOut(b *testing.B) {
 	for _, members := range []int{1, 200, 2000} {

@@ -17,9 +17,11 @@ type Sink interface {
 	// Refuse says that the credential no longer counts that the subscription
 	// rests on, which has ended. The member stays, in the room of its own only.
 	Refuse(e *abi.Error)
-	// Close is called when the hub or the plugin ends the connection. The member
-	// has left by then.
+	// Close is called when the hub ends the connection, whose client may come back.
+	// The member has left by then.
 	Close(reason string)
+	// Dismiss is Close for a connection that the plugin ends.
+	Dismiss(reason string)
 }
 
 // A Member is a connection of a client to an endpoint of a plugin.
@@ -158,7 +160,11 @@ func (h *Hub) end(m *Member, c cause, reason string) {
 	}
 	h.remove(m)
 	h.stats.dropped[c].Add(1)
-	h.guard("the end of a connection", func() { m.sink.Close(reason) })
+	end := m.sink.Close
+	if c == disconnected {
+		end = m.sink.Dismiss
+	}
+	h.guard("the end of a connection", func() { end(reason) })
 }
 
 // dropAll ends all connections. The last offer is the last that was made to them.

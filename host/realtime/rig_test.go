@@ -64,6 +64,8 @@ func (r *recorder) Deliver(b *Bundle) {
 
 func (r *recorder) Refuse(e *abi.Error) { r.tell("refused: %s", e.Code) }
 
+func (r *recorder) Dismiss(reason string) { r.Close(reason) }
+
 func (r *recorder) Close(reason string) {
 	r.tell("closed: %s", reason)
 	r.mu.Lock()

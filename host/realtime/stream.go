@@ -118,6 +118,10 @@ func (s *Stream) Close(reason string) {
 	}
 }
 
+// Dismiss is part of Sink. Clients of streams come back whatever they are told, unless
+// it is in answer to that.
+func (s *Stream) Dismiss(reason string) { s.Close(reason) }
+
 // drain has what waits be written in a short time. The caller holds s.mu.
 func (s *Stream) drain() {
 	s.state = draining

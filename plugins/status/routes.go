@@ -14,12 +14,8 @@ func routePeople(f *guest.Family) {
 	f.PUT("/v1/identities/me", putOwnIdentity, token, guest.JSON, small)
 	f.GET("/v1/identities/:uuid", getIdentity, token)
 
-	f.GET("/v1/contacts", listContacts, token)
-	f.POST("/v1/contacts", addContact, token, guest.JSON, small)
-	f.DELETE("/v1/contacts/:uuid", removeContact, token)
-	f.GET("/v1/blocks", listBlocks, token)
-	f.POST("/v1/blocks", addBlock, token, guest.JSON, small)
-	f.DELETE("/v1/blocks/:uuid", removeBlock, token)
+	contactBook().route(f, "/v1/contacts")
+	blockBook().route(f, "/v1/blocks")
 
 	f.POST("/v1/groups", createGroup, token, guest.JSON, small)
 	f.GET("/v1/groups", listGroups, token)

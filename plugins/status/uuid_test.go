@@ -3,6 +3,8 @@ package main
 import (
 	"strings"
 	"testing"
+
+	"github.com/edgeset/edgeset/abi"
 )
 
 func TestUUID(t *testing.T) {
@@ -61,6 +63,7 @@ func FuzzUUID(f *testing.F) {
 			return
 		}
 		u := update{id: id, upper: upper}
+		u.appendRecord(new(abi.Writer))
 		if !strings.EqualFold(id.String(), text) || upper && u.text() != text || len(text) != uuidText {
 			t.Fatalf("%q: reads as %v, %q", text, id, u.text())
 		}

@@ -124,7 +124,7 @@ func (g *Gateway) Serve(l net.Listener) error {
 // ctx ends.
 func (g *Gateway) Shutdown(ctx context.Context) error {
 	defer g.cancel()
-	g.lives.close("server shutting down") // polls wait in requests
+	g.lives.close(ctx, "server shutting down") // polls wait in requests
 	err := g.conns.Shutdown(ctx, g.server)
 	if n := g.running.Load(); err != nil && n > 0 {
 		return fmt.Errorf("gateway: shutdown: %d requests still run: %w", n, err)

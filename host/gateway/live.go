@@ -1,7 +1,9 @@
 package gateway
 
 import (
+	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -50,18 +52,17 @@ func (ls *lives) of(g *Gateway, deployment string) *live {
 }
 
 // keep closes what the table has no more: deployments, and endpoints whose plugin
-// is gone or another one.
+// is gone or another one. It does not wait for clients to take that.
 func (ls *lives) keep(t *table) {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
 	for name, l := range ls.byName {
-		s := t.byName(name)
-		if s == nil {
-			l.close("the deployment is gone")
-			delete(ls.byName, name)
+		if s := t.byName(name); s != nil {
+			l.keep(s)
 			continue
 		}
-		l.keep(s)
+		delete(ls.byName, name)
+		go l.close("the deployment is gone")
 	}
 }
 
@@ -71,8 +72,8 @@ func (l *live) keep(s *site) {
 	defer l.mu.Unlock()
 	for path, e := range l.endpoints {
 		if sock := s.sockets[path]; sock == nil || sock.endpoint != e {
-			e.server.Shutdown()
 			delete(l.endpoints, path)
+			go e.server.Shutdown()
 		}
 	}
 	for path, sock := range s.sockets {
@@ -83,23 +84,38 @@ func (l *live) keep(s *site) {
 	}, "its plugin is gone")
 }
 
-// close closes all connections of all deployments.
-func (ls *lives) close(reason string) {
+// close closes all connections of all deployments. It waits until their clients have
+// taken that and what they have asked for is answered, or ctx ends.
+func (ls *lives) close(ctx context.Context, reason string) {
 	ls.mu.Lock()
-	defer ls.mu.Unlock()
-	for _, l := range ls.byName {
-		l.close(reason)
+	list := slices.Collect(maps.Values(ls.byName))
+	ls.mu.Unlock()
+	var all sync.WaitGroup
+	for _, l := range list {
+		all.Go(func() { l.close(reason) })
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		all.Wait()
+	}()
+	select {
+	case <-done:
+	case <-ctx.Done():
 	}
 }
 
 func (l *live) close(reason string) {
 	l.cancel()
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	for _, e := range l.endpoints {
-		e.server.Shutdown()
+	list := slices.Collect(maps.Values(l.endpoints))
+	l.mu.Unlock()
+	var all sync.WaitGroup
+	for _, e := range list {
+		all.Go(e.server.Shutdown)
 	}
 	l.hub.Close(reason)
+	all.Wait()
 }
 
 // checkTime bounds the check of a credential beside a request.

@@ -3,6 +3,7 @@ package gateway
 import (
 	"fmt"
 	"net"
+	"runtime/debug"
 	"strings"
 
 	"github.com/edgeset/edgeset/abi"
@@ -164,6 +165,12 @@ func (e *endpoint) Event(c *socketio.Conn, name string, args abi.Value, ack *soc
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
+		defer func() { // beside the guard of the request: a mistake costs this client
+			if r := recover(); r != nil {
+				e.live.gateway.log.Error("an event failed inside the host", "event", name, "panic", r, "stack", string(debug.Stack()))
+				c.Close(engineio.TransportError)
+			}
+		}()
 		e.answer(c, name, args, ack)
 	}()
 	<-done
@@ -179,10 +186,8 @@ func (e *endpoint) answer(c *socketio.Conn, name string, args abi.Value, ack *so
 	var result abi.Value
 	g.guard(x, func() { result = x.serveEvent(e, c.ID(), name, args) })
 	if ctx.Response.StatusCode() >= 400 {
-		if refusal, err := text.ParseJSON(nil, ctx.Response.Body(), abi.MaxDepth); err == nil {
-			c.Emit(newEvent("error", refusal))
-			result = refusal
-		}
+		result = refusalOf(ctx.Response.Body())
+		emitError(c, result)
 	}
 	if ack == nil {
 		return
@@ -193,6 +198,7 @@ func (e *endpoint) answer(c *socketio.Conn, name string, args abi.Value, ack *so
 	}
 	if err := ack.Send(answer); err != nil {
 		g.log.Warn("an acknowledgement could not be sent", "event", name, "err", err)
+		_ = ack.Send(noArguments) // the client should not wait for it
 	}
 }
 
@@ -206,13 +212,30 @@ func argument(v abi.Value) abi.Value {
 
 var noArguments = abi.Value{0x90}
 
-// newEvent makes an event with one argument, which is a value.
-func newEvent(name string, v abi.Value) *socketio.Event {
-	e, err := socketio.NewEvent(name, argument(v))
-	if err != nil { // the name is ours
-		panic(err)
+// refusalOf returns an error, which was rendered in its family's form, as a value that
+// can be the argument of an event: what a plugin has put into it may be nested deeper.
+func refusalOf(body []byte) abi.Value {
+	v, err := text.ParseJSON(nil, body, abi.MaxDepth-1)
+	if err == nil {
+		return v
 	}
-	return e
+	var w abi.Writer
+	w.Map()
+	w.Key("error")
+	w.Map()
+	w.Key("code")
+	w.Text(abi.HostInternal)
+	w.Key("message")
+	w.Text("The event was refused; what there is to be said about it is nested too deep to be told.")
+	w.EndAll()
+	return w.Value()
+}
+
+// emitError tells a client what is wrong.
+func emitError(c *socketio.Conn, refusal abi.Value) {
+	if e, err := socketio.NewEvent("error", argument(refusal)); err == nil {
+		c.Emit(e)
+	}
 }
 
 // serveEvent is serve for an event. It returns what acknowledges it.
@@ -334,9 +357,7 @@ func (s *socketSink) Refuse(err *abi.Error) {
 		form = site.sockets[s.endpoint.path].family.Errors
 	}
 	body, _ := text.AppendErrorForm(nil, form, err, g.now().UnixMilli(), "")
-	if refusal, err := text.ParseJSON(nil, body, abi.MaxDepth); err == nil {
-		s.conn.Emit(newEvent("error", refusal))
-	}
+	emitError(s.conn, refusalOf(body))
 }
 
 // Close implements realtime.Sink. The connection is cut and not taken leave of: a

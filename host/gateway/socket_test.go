@@ -1,7 +1,10 @@
 package gateway
 
 import (
+	"context"
 	"fmt"
+	"io"
+	"net"
 	"strings"
 	"sync"
 	"testing"
@@ -94,6 +97,20 @@ func TestAnEventThatIsRefusedSaysWhy(t *testing.T) {
 	if n := r.metric("edgeset_requests_total", "route", "EVENT /chat/socket/ refuse", "code", "4xx"); n != 2 {
 		t.Errorf("%v refusals are counted", n)
 	}
+}
+
+func TestARefusalThatIsNestedDeepIsToldAllTheSame(t *testing.T) {
+	r := start(t, Config{}, chat())
+	c := r.connect("/chat/socket/")
+	for depth := 55; depth < 66; depth++ {
+		c.ask("deep", fmt.Sprint(depth))
+		refusal := c.next()
+		if refusal.name != "error" || !strings.Contains(refusal.args, `"message"`) {
+			t.Fatalf("depth %d: heard %v", depth, refusal)
+		}
+		c.wants("ack", "["+refusal.args+"]")
+	}
+	c.silent()
 }
 
 func TestACredentialThatIsWithdrawnEndsItsSubscription(t *testing.T) {
@@ -276,6 +293,54 @@ func TestPagesOfOtherOriginsMayPoll(t *testing.T) {
 		got = r.do(line, "", "Origin", "https://other.example", "Access-Control-Request-Method", "POST")
 		if got.header.Get("Access-Control-Allow-Origin") != "" {
 			t.Errorf("%s: %d %v %s", line, got.status, got.header, got.body)
+		}
+	}
+}
+
+func TestAnEventThatRunsDoesNotHoldUpTheEnd(t *testing.T) {
+	r := start(t, Config{}, chat())
+	c := r.connect("/chat/socket/")
+	c.ask("spin", `1`)
+	for end := time.Now().Add(patience5s); r.gateway.running.Load() == 0; time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("the event does not run")
+		}
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second/2)
+	defer cancel()
+	began := time.Now()
+	if err := r.gateway.Shutdown(ctx); err != nil {
+		t.Log(err) // that the event still runs, if it does
+	}
+	if took := time.Since(began); took > patience5s {
+		t.Errorf("it took %v", took)
+	}
+}
+
+func TestAStreamWhoseClientIsGoneBeforeItBeginsIsNotLeft(t *testing.T) {
+	r := start(t, Config{}, chat())
+	r.do("POST /g/grant/ann", "").wants(204)
+	// The answer to the first request waits for that to the second, which is a stream.
+	const two = "GET /nothing HTTP/1.1\r\nHost: x\r\n\r\nGET /chat/tea/stream HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ann\r\n\r\n"
+	for i := range 200 {
+		conn, err := net.Dial("tcp", r.addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.WriteString(conn, two); err != nil {
+			t.Fatal(err)
+		}
+		if err := conn.(*net.TCPConn).SetLinger(0); err != nil {
+			t.Fatal(err)
+		}
+		for began := time.Now(); time.Since(began) < time.Duration(i)*3*time.Microsecond; {
+		}
+		conn.Close()
+	}
+	hub := r.gateway.table.Load().sites[0].live.hub
+	for end := time.Now().Add(20 * time.Second); hub.Stats().Members > 0; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("%+v", hub.Stats())
 		}
 	}
 }

@@ -76,6 +76,7 @@ func (x *exchange) startStream() {
 	h.SetConnectionClose()
 	head := append(h.AppendBytes(nil), x.out...)
 	s.kept = true
+	s.sink.Expect() // behind what was answered before on the connection, which may fail
 	x.ctx.HijackSetNoResponse(true)
 	x.ctx.Hijack(func(c net.Conn) { s.sink.Start(c, head) })
 }

@@ -22,11 +22,12 @@ type Stream struct {
 	member  *Member // nil: it has not joined
 
 	mu      sync.Mutex
-	conn    net.Conn // nil: it was not started
-	slot    int      // of pulse
-	waiting [][]byte // to be written
-	bytes   int      // of it, and of what is being written
-	writing bool     // there is a goroutine that writes
+	late    *time.Timer // see Expect
+	conn    net.Conn    // nil: it was not started
+	slot    int         // of pulse
+	waiting [][]byte    // to be written
+	bytes   int         // of it, and of what is being written
+	writing bool        // there is a goroutine that writes
 	state   streamState
 }
 
@@ -41,6 +42,7 @@ const (
 const (
 	maxBuffered  = 8 << 20 // bytes that wait for one client
 	maxWrite     = 64 << 10
+	startTime    = 5 * time.Second  // until it is started
 	writeTime    = 30 * time.Second // for maxWrite bytes
 	drainTime    = 5 * time.Second  // for all that waits when a stream is closed
 	maxRead      = 1024             // bytes that a client may send, which should send none
@@ -66,6 +68,21 @@ func (h *Hub) NewStream(onClose func(reason string)) *Stream {
 	return &Stream{pulse: &h.pulse, onClose: onClose}
 }
 
+// Expect has the stream end unless it is started soon: its connection can be lost on the
+// way to that, and nobody is told.
+func (s *Stream) Expect() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.late = time.AfterFunc(startTime, func() {
+		s.mu.Lock()
+		started := s.conn != nil
+		s.mu.Unlock()
+		if !started {
+			s.cut(reasonGone)
+		}
+	})
+}
+
 // Start has the stream write to a connection, which is the stream's from now on:
 // first the head, which is that of the response and the events that it begins
 // with, then what was delivered in the meantime. If the stream has been closed, that
@@ -85,6 +102,14 @@ func (s *Stream) Start(conn net.Conn, head []byte) {
 
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.late != nil {
+		s.late.Stop()
+	}
+	if s.state == ended {
+		_ = conn.Close()
+		s.pulse.remove(s, slot)
+		return
+	}
 	s.conn, s.slot = conn, slot
 	s.waiting = append([][]byte{head}, s.waiting...)
 	s.bytes += len(head) + eventReserve

@@ -327,8 +327,47 @@ func (s *Session) release() {
 	}
 }
 
+// What waits for a client that goes on sending is bounded more closely than what waits
+// for one that listens: it is mostly answers, which are the client's alone, and which it
+// would otherwise be given for as long as it sends, without reading one.
+const (
+	maxOwed   = 128 << 10             // bytes
+	owedPause = 10 * time.Millisecond // between looks whether the client has taken them
+	owedTime  = 5 * time.Second       // for one that polls
+)
+
+// await waits until the client has taken what waits for it, but for a little. Of a
+// WebSocket it holds up the goroutine that reads, so that in the end the client cannot
+// send; a client that takes nothing at all is cut off by who writes to it.
+func (s *Session) await() error {
+	for begin := time.Duration(0); ; time.Sleep(owedPause) {
+		s.mu.Lock()
+		owed := s.size
+		if s.socket != nil {
+			owed += len(s.socket.rest)
+		} else if owed > maxOwed && begin != 0 && s.server.clock()-begin > owedTime {
+			s.end(TooSlow, ending{})
+		}
+		ended := s.reason != ""
+		s.mu.Unlock()
+		switch {
+		case ended:
+			return errEnded
+		case owed <= maxOwed:
+			return nil
+		case begin == 0:
+			begin = s.server.clock()
+		}
+	}
+}
+
 // receive takes a packet from the client. It is called by who handles the session.
 func (s *Session) receive(p packet) error {
+	if p.kind == kindMessage || p.kind == kindPing { // which are answered
+		if err := s.await(); err != nil {
+			return err
+		}
+	}
 	if err := s.take(p); err != nil {
 		return err
 	}

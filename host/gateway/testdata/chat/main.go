@@ -17,7 +17,9 @@ func init() {
 		On("join", join, "token", "token").
 		On("greet", greet, "").
 		On("refuse", refuse, "").
-		On("trap", trap, "")
+		On("trap", trap, "").
+		On("deep", deep, "").
+		On("spin", spin, "")
 	f.POST("/chat/:room/say", say, guest.Form)
 	f.POST("/chat/:room/take", take, guest.Form)
 	f.POST("/chat/:room/close", closeRoom)
@@ -73,6 +75,25 @@ func refuse(*guest.Response, *guest.Request) error {
 }
 
 func trap(*guest.Response, *guest.Request) error { panic("as asked") }
+
+// spin never ends.
+func spin(*guest.Response, *guest.Request) error {
+	for n := 0; ; n++ {
+		spun = n
+	}
+}
+
+var spun int
+
+// deep refuses with a detail that is nested as deep as it is asked to be.
+func deep(_ *guest.Response, r *guest.Request) error {
+	n, _ := r.Arg(0).Int()
+	detail := abi.Value{0xc0}
+	for range n {
+		detail = append(abi.Value{0x91}, detail...)
+	}
+	return &abi.Error{Status: 409, Code: "deep", Message: "As asked.", Detail: detail}
+}
 
 func count(r *guest.Request, room string) (int, error) {
 	n, _, err := r.KV().Get([]byte("n/" + room))

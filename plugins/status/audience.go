@@ -134,19 +134,10 @@ func (a *announcement) rooms(matching []int) ([]string, error) {
 
 // events returns an event for each update.
 func events(list []*update) []abi.Event {
-	var w abi.Writer
-	ends := make([]int, len(list))
-	for i, u := range list {
-		w.FixedArray(1)
-		u.appendShared(&w)
-		ends[i] = w.Len()
-	}
-	all, start := w.Value(), 0
 	events, labels := make([]abi.Event, len(list)), make([]string, 2*len(list))
 	for i, u := range list {
 		labels[2*i], labels[2*i+1] = u.kind, u.source
-		events[i] = abi.Event{Name: statusUpdate, ID: u.text(), Labels: labels[2*i : 2*i+2], Args: all[start:ends[i]]}
-		start = ends[i]
+		events[i] = abi.Event{Name: statusUpdate, ID: u.text(), Labels: labels[2*i : 2*i+2], Args: u.args}
 	}
 	return events
 }

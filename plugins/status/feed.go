@@ -14,6 +14,8 @@ type feed struct {
 	owner gid
 	head  *head
 	topic *topic
+	// Between which times those that allow takes were created, both inclusive.
+	from, to instant
 	// allow, unless it is nil, tells of an update whether it is among them. It finds
 	// owner, kind, source, created and stamp in it, and nothing else.
 	allow func(u *update) bool
@@ -35,8 +37,9 @@ const (
 	maxPage = 8 << 20
 	// valuesAtOnce is how many of them are read at once.
 	valuesAtOnce = 100
-	// fewFeeds is up to how many feeds are read as a whole right away.
-	fewFeeds = 3
+	// fewFeeds is up to how many feeds are read as a whole right away: a few rows too
+	// many cost less than a second look for each.
+	fewFeeds = 16
 )
 
 // collect returns a page of what is in the feeds, merged by stamp.
@@ -48,15 +51,21 @@ func collect(kv *guest.KV, feeds []feed, s selection) ([]*update, error) {
 	if len(feeds) == 0 || s.limit <= 0 {
 		return nil, nil
 	}
-	m := merge{kv: kv, selection: &s, cursors: make([]*cursor, 0, len(feeds))}
-	plain := s.skip == 0 && s.from == math.MinInt64 && s.to == math.MaxInt64
+	m := merge{kv: kv, selection: &s, left: s.skip + s.limit, cursors: make([]*cursor, 0, len(feeds))}
+	anytime, anywhat := s.from == math.MinInt64 && s.to == math.MaxInt64, s.kind == "" && s.source == ""
+	// Its share of what is wanted, and some more, as not all feeds have the same.
+	limit := min(m.left, 1000)
+	if len(feeds) > 1 {
+		share := min(m.left/len(feeds), 1000)
+		limit = min(share+share/8+2, 1000)
+	}
 	cursors := make([]cursor, len(feeds))
 	for i := range feeds {
 		c := &cursors[i]
 		c.open(&feeds[i], &s)
-		if c.limit = min(max((s.skip+s.limit)/len(feeds), 4), 1000); plain && len(feeds) <= fewFeeds && feeds[i].allow == nil {
-			c.rg.KeysOnly = false
-		}
+		c.limit = limit
+		c.whole = anytime && (anywhat || !c.feed.topic.mixed()) && c.feed.allow == nil && len(c.erasures) == 0
+		c.rg.KeysOnly = !c.whole || s.skip > 0 || len(feeds) > fewFeeds
 		more, err := m.next(c)
 		if err != nil {
 			return nil, err
@@ -69,13 +78,11 @@ func collect(kv *guest.KV, feeds []feed, s selection) ([]*update, error) {
 		m.sink(i)
 	}
 	rows := make([]row, 0, min(s.limit, 64))
-	for skip := s.skip; len(m.cursors) > 0; {
+	for len(m.cursors) > 0 {
 		c := m.cursors[0]
-		if skip > 0 {
-			skip--
-		} else {
-			rows = append(rows, row{c.feed, c.at, c.entry})
-			if len(rows) == s.limit {
+		if m.left--; m.left < s.limit {
+			rows = append(rows, row{c.feed, c.entry, c.at.stamp, c.at.created})
+			if m.left == 0 {
 				break
 			}
 		}
@@ -95,45 +102,41 @@ func collect(kv *guest.KV, feeds []feed, s selection) ([]*update, error) {
 
 // A row is an update that was chosen.
 type row struct {
-	feed  *feed
-	at    position
-	entry abi.Entry
+	feed    *feed
+	entry   *abi.Entry
+	stamp   uint64
+	created instant
 }
 
 // read returns the updates of rows, some of which may have been read already.
 func read(kv *guest.KV, rows []row) ([]*update, error) {
 	updates, list, size := make([]update, len(rows)), make([]*update, len(rows)), 0
-	for len(rows) > 0 {
-		some := rows[:min(len(rows), valuesAtOnce)]
-		rows = rows[len(some):]
-		var keys [][]byte
-		for i := range some {
-			if len(some[i].entry.Value) == 0 {
-				keys = append(keys, some[i].entry.Key)
+	var keys, values [][]byte
+	for i := range rows {
+		if len(values) == 0 && len(rows[i].entry.Value) == 0 {
+			keys = keys[:0]
+			for j := i; j < len(rows) && len(keys) < valuesAtOnce; j++ {
+				if len(rows[j].entry.Value) == 0 {
+					keys = append(keys, rows[j].entry.Key)
+				}
 			}
-		}
-		var values [][]byte
-		if len(keys) > 0 {
 			var err error
 			if values, err = kv.GetMany(keys); err != nil {
 				return nil, err
 			}
 		}
-		done := len(list) - len(rows) - len(some)
-		for i := range some {
-			r := &some[i]
-			if len(r.entry.Value) == 0 {
-				r.entry.Value, values = values[0], values[1:]
-			}
-			if size += len(r.entry.Value); size > maxPage {
-				return nil, fail(413, "too_large", "per_page", "per_page: the updates of this page take more than %d bytes; ask for fewer at once", maxPage)
-			}
-			u := &updates[done+i]
-			if err := u.read(r.feed.owner, r.at, r.entry.Value); err != nil {
-				return nil, err
-			}
-			list[done+i] = u
+		r, u := &rows[i], &updates[i]
+		record := r.entry.Value
+		if len(record) == 0 {
+			record, values = values[0], values[1:]
 		}
+		if size += len(record); size > maxPage {
+			return nil, fail(413, "too_large", "per_page", "per_page: the updates of this page take more than %d bytes; ask for fewer at once", maxPage)
+		}
+		if err := u.read(r.feed.owner, position{stamp: r.stamp, created: r.created}, record); err != nil {
+			return nil, err
+		}
+		list[i] = u
 	}
 	return list, nil
 }
@@ -143,6 +146,7 @@ type merge struct {
 	*selection
 	kv      *guest.KV
 	cursors []*cursor
+	left    int // rows that are still wanted, those that are skipped among them
 	passed  int
 	shell   update // what allow is asked about
 }
@@ -170,8 +174,9 @@ type cursor struct {
 	erasures []*erasure // of updates on the topic
 	rg       abi.Range  // what was not scanned yet; nothing if its limit is 0
 	limit    int        // of the next scan
+	whole    bool       // all of its rows are wanted
 	rows     []abi.Entry
-	entry    abi.Entry
+	entry    *abi.Entry
 	at       position
 }
 
@@ -179,7 +184,7 @@ type cursor struct {
 func (c *cursor) open(f *feed, s *selection) {
 	t := f.topic
 	c.feed = f
-	above, below := t.bounds(s.from, s.to)
+	above, below := t.bounds(max(s.from, f.from), min(s.to, f.to))
 	above = max(above, s.after)
 	for _, e := range f.head.erasures {
 		if !t.about(e.kind, e.source) {
@@ -193,7 +198,7 @@ func (c *cursor) open(f *feed, s *selection) {
 	}
 	if above+1 < below {
 		c.rg = stampsOf(f.owner, t.number, above, below)
-		c.rg.KeysOnly, c.rg.Limit = true, 1
+		c.rg.Limit = 1
 	}
 }
 
@@ -223,12 +228,12 @@ func (t *topic) bounds(from, to instant) (above, below uint64) {
 func (m *merge) next(c *cursor) (bool, error) {
 	for {
 		for len(c.rows) > 0 {
-			c.entry, c.rows = c.rows[0], c.rows[1:]
+			c.entry, c.rows = &c.rows[0], c.rows[1:]
 			var ok bool
 			if c.at, ok = positionOf(c.entry.Key); !ok {
 				return false, abi.ErrFrame
 			}
-			if m.wants(c) {
+			if c.whole || m.wants(c) {
 				return true, nil
 			}
 		}
@@ -236,6 +241,9 @@ func (m *merge) next(c *cursor) (bool, error) {
 			return false, nil
 		}
 		c.rg.Limit, c.limit = c.limit, min(4*c.limit, 1000)
+		if c.whole {
+			c.rg.Limit = min(c.rg.Limit, m.left)
+		}
 		page, err := m.kv.Scan(c.rg)
 		if err != nil {
 			return false, err

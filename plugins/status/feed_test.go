@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -33,7 +34,7 @@ func manyFeeds(t testing.TB, people, rounds int) (l *ledger, feeds []feed, updat
 			t.Fatal(err)
 		}
 		for _, topic := range h.topics {
-			feeds = append(feeds, feed{owner: h.owner, head: h, topic: topic})
+			feeds = append(feeds, feed{owner: h.owner, head: h, topic: topic, from: math.MinInt64, to: math.MaxInt64})
 		}
 	}
 	for _, e := range r.l.entries {
@@ -42,7 +43,7 @@ func manyFeeds(t testing.TB, people, rounds int) (l *ledger, feeds []feed, updat
 		}
 		at, ok := positionOf([]byte(e.key))
 		u := new(update)
-		if err := u.read(gid([]byte(e.key)[1:]), at, e.value); err != nil || !ok {
+		if err := errors.Join(u.read(gid([]byte(e.key)[1:]), at, e.value), u.readFields()); err != nil || !ok {
 			t.Fatal(err)
 		}
 		updates = append(updates, u)
@@ -91,7 +92,7 @@ func TestManyFeedsAreMergedByStamp(t *testing.T) {
 		want = want[min(s.skip, len(want)):]
 		want = want[:min(s.limit, len(want))]
 		got, err := collect(kvOf(l), some, s)
-		if err != nil || !slices.EqualFunc(got, want, func(a, b *update) bool { return a.id == b.id && a.stamp == b.stamp && a.created == b.created }) {
+		if err != nil || !slices.EqualFunc(got, want, func(a, b *update) bool { return a.text() == b.text() && a.stamp == b.stamp && a.created == b.created }) {
 			t.Fatalf("%+v of %d feeds: got %d, %v, want %d", s, len(some), len(got), err, len(want))
 		}
 	}
@@ -100,6 +101,13 @@ func TestManyFeedsAreMergedByStamp(t *testing.T) {
 // history is a record of n updates of one topic, one a second.
 func history(t testing.TB, n int) *record {
 	r := newRecord(t, 9)
+	r.more(n)
+	return r
+}
+
+// more goes on until there are n updates.
+func (r *record) more(n int) {
+	r.t.Helper()
 	for len(r.list) < n {
 		batch := []*entry{}
 		for range min(n-len(r.list), 1000) {
@@ -116,7 +124,6 @@ func history(t testing.TB, n int) *record {
 		r.same(r.l.do("ann", "POST", "/v1/status", body(batch)), 201, batch)
 		r.list = append(r.list, batch...)
 	}
-	return r
 }
 
 func TestAPageCostsWhatIsOnIt(t *testing.T) {
@@ -155,6 +162,60 @@ func TestAPageCostsWhatIsOnIt(t *testing.T) {
 	}
 	if r.upload(1, 0, 1); r.l.writes > 2 {
 		t.Errorf("a second one: %d writes", r.l.writes)
+	}
+}
+
+func TestAPermissionForATimeCostsWhatIsInIt(t *testing.T) {
+	// Ten thousand updates, one a second, and as many a week later.
+	r := history(t, 10_000)
+	early := r.list[len(r.list)-1].at
+	r.l.now = r.l.now.Add(7 * 24 * time.Hour)
+	r.more(20_000)
+	late := r.list[len(r.list)-1].at
+	for i, c := range []struct {
+		from, to         instant
+		query            string
+		updates, scanned int
+	}{
+		// A batch of a thousand seconds is uploaded at once.
+		{late - hour, never, "", 50, 1400},
+		{late - hour, never, "per_page=500&page=8", 100, 5000},
+		{late - hour, late - hour/2, "", 50, 1400},
+		{late - minute, never, "since_uuid=" + r.list[1000].uuid, 50, 1400},
+		{always, early - hour, "per_page=500&page=13", 399, 10_000},
+		{always, early - hour, "since_uuid=" + r.list[10_001].uuid, 0, 0},
+		{early - hour, early - hour/2, "page=2", 50, 1500},
+		{late - hour, never, "start=" + formatDate(late-minute), 50, 1400},
+		{early, early + second, "", 0, 1400},
+	} {
+		from, until := "", ""
+		if c.from != always {
+			from = formatDate(c.from)
+		}
+		if c.to != never {
+			until = formatDate(c.to)
+		}
+		reader := fmt.Sprint("reader", i)
+		a := r.l.do("ann", "POST", "/v1/status/permissions", fmt.Sprintf(
+			`{"source":"*","type":"work","recipient_type":"individual","recipient_uuid":%q,"valid_from":%q,"valid_to":%q}`, identityOf(reader), from, until))
+		if a.status != 201 {
+			t.Fatal(a)
+		}
+		a = r.l.do(reader, "GET", "/v1/status/shared?"+c.query, "")
+		// Three more are for finding out who shares.
+		if n := len(a.updates(t)); n != c.updates || r.l.scanned > c.scanned+3 {
+			t.Errorf("%d, %s: %d updates for %d entries; want %d, and at most %d", i, c.query, n, r.l.scanned, c.updates, c.scanned)
+		}
+	}
+}
+
+func TestTheLastPageThatCanBeAskedForIsEmpty(t *testing.T) {
+	l, feeds, _ := manyFeeds(t, 2, 4)
+	for n := range feeds {
+		list, err := collect(kvOf(l), feeds[:n+1], selection{from: math.MinInt64, to: math.MaxInt64, skip: (maxPageNumber - 1) * maxPerPage, limit: maxPerPage})
+		if err != nil || len(list) > 0 {
+			t.Errorf("%d feeds: %d updates, %v", n+1, len(list), err)
+		}
 	}
 }
 

@@ -99,7 +99,7 @@ func getOwn(w *guest.Response, r *guest.Request) error {
 	topics := h.topicsFor(s.kind, s.source)
 	feeds := make([]feed, len(topics))
 	for i, t := range topics {
-		feeds[i] = feed{owner: h.owner, head: h, topic: t}
+		feeds[i] = feed{owner: h.owner, head: h, topic: t, from: math.MinInt64, to: math.MaxInt64}
 	}
 	list, err := collect(r.KV(), feeds, s)
 	if err != nil {
@@ -113,8 +113,15 @@ func getOwn(w *guest.Response, r *guest.Request) error {
 func writeOwn(w *guest.Response, list []*update) {
 	v := w.Value()
 	v.Array()
+	var date [len("2006-01-02T15:04:05.000Z")]byte
+	var text []byte
+	var last instant
 	for _, u := range list {
-		u.appendOwn(v)
+		// Those of a batch have the same.
+		if text == nil || u.uploaded != last {
+			text, last = appendDate(date[:0], u.uploaded), u.uploaded
+		}
+		u.appendOwn(v, text)
 	}
 	v.End()
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"math"
+	"slices"
 
 	"github.com/edgeset/edgeset/abi/guest"
 )
@@ -160,9 +161,12 @@ func (rd *reader) appendFeeds(feeds []feed, some []sharer, kind, source string, 
 		if err != nil {
 			return nil, err
 		}
-		for _, t := range h.topicsFor(kind, source) {
-			if allow, some := allowed(sharing[i].share, t); some {
-				feeds = append(feeds, feed{owner: sharing[i].id, head: h, topic: t, allow: allow})
+		topics := h.topicsFor(kind, source)
+		feeds = slices.Grow(feeds, len(topics))
+		for _, t := range topics {
+			f := feed{owner: sharing[i].id, head: h, topic: t}
+			if f.share(sharing[i].share) {
+				feeds = append(feeds, f)
 			}
 		}
 	}
@@ -200,45 +204,45 @@ func (rd *reader) receives(p *permission, contact bool) bool {
 	return false
 }
 
-// allowed tells whether some permission covers a topic, and, unless it covers all of
-// it, which updates.
-func allowed(share []permission, t *topic) (allow func(*update) bool, some bool) {
-	if t.mixed() {
-		for i := range share {
-			if p := &share[i]; p.kind == anything && p.source == anything && p.unbounded() {
-				return nil, true
-			}
-		}
-		return func(u *update) bool {
-			for i := range share {
-				if p := &share[i]; p.covers(u.kind, u.source) && p.during(u.created) {
-					return true
-				}
-			}
-			return false
-		}, true
-	}
-	for i := range share {
-		p := &share[i]
-		if !p.covers(t.kind, t.source) {
+// share sets which updates of the feed some permissions cover, and tells whether they
+// cover any.
+func (f *feed) share(list []permission) bool {
+	t := f.topic
+	f.from, f.to = math.MaxInt64, math.MinInt64
+	for i := range list {
+		p := &list[i]
+		covered := p.covers(t.kind, t.source)
+		if t.mixed() {
+			covered = p.kind == anything && p.source == anything
+		} else if !covered {
 			continue
 		}
-		if p.unbounded() {
-			return nil, true
+		if covered && p.unbounded() {
+			f.from, f.to, f.allow = math.MinInt64, math.MaxInt64, nil
+			return true
 		}
-		some = true
+		// The bounds of a permission are exclusive, but for those that stand for none.
+		from, to := p.from, p.until
+		if from != always {
+			from++
+		}
+		if to != never {
+			to--
+		}
+		f.from, f.to = min(f.from, from), max(f.to, to)
 	}
-	if !some {
-		return nil, false
+	if f.from > f.to {
+		return false
 	}
-	return func(u *update) bool {
-		for i := range share {
-			if p := &share[i]; p.during(u.created) && p.covers(t.kind, t.source) {
+	f.allow = func(u *update) bool {
+		for i := range list {
+			if p := &list[i]; p.during(u.created) && p.covers(u.kind, u.source) {
 				return true
 			}
 		}
 		return false
-	}, true
+	}
+	return true
 }
 
 // getShared: GET /v1/status/shared

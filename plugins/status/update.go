@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/binary"
+	"unsafe"
 
 	"github.com/edgeset/edgeset/abi"
 	"github.com/edgeset/edgeset/abi/guest"
@@ -9,23 +10,35 @@ import (
 
 // An update is what somebody's status was at some time.
 type update struct {
+	owner    gid
+	created  instant
+	uploaded instant
+	stamp    uint64 // of its row in the feed: updates are ordered by it
+	// args has the form that others see as the one argument of an event. It is made
+	// once, when the update is stored, and then copied wherever the update is shown.
+	args abi.Value
+
+	// Of an update that was read from its row, readFields has to find these.
 	id           gid
 	upper        bool // the id was sent in upper case
-	owner        gid
 	kind, source string
-	created      instant
 	createdText  string // as it is shown
-	uploaded     instant
 	payload      abi.Value
-	stamp        uint64 // of its row in the feed: updates are ordered by it
 }
 
-// text returns the id as it was sent.
-func (u *update) text() string {
-	var b [uuidText]byte
-	u.id.write(&b, u.digits())
-	return string(b[:])
-}
+const (
+	// argsHead is what all args begin with: a list of one map with six entries, whose
+	// first one is the UUID. Behind it stands the text of that.
+	argsHead = "\x91\x86\xa4uuid\xd9\x24"
+	// mapAt is where the map is.
+	mapAt = 1
+)
+
+// text returns the id as it was sent. It shares the memory of args.
+func (u *update) text() string { return shared(u.args[len(argsHead) : len(argsHead)+uuidText]) }
+
+// shared returns a text that shares the memory of b.
+func shared(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
 
 func (u *update) digits() string {
 	if u.upper {
@@ -35,23 +48,43 @@ func (u *update) digits() string {
 }
 
 // appendShared writes the form that others see.
-func (u *update) appendShared(w *abi.Writer) {
-	w.Map()
-	u.appendFields(w)
-	w.End()
-}
+func (u *update) appendShared(w *abi.Writer) { w.Raw(u.args[mapAt:]) }
 
-// appendOwn writes the form that its owner sees.
-func (u *update) appendOwn(w *abi.Writer) {
-	w.Map()
-	u.appendFields(w)
-	var b [len("2006-01-02T15:04:05.000Z")]byte
+// appendOwn writes the form that its owner sees: that of the others with the time of
+// the upload as its seventh entry.
+func (u *update) appendOwn(w *abi.Writer, uploaded []byte) {
+	w.Raw(abi.Value{0x87})
+	w.Splice(shared(u.args[mapAt+1:]))
 	w.Key("uploaded_at")
-	w.TextBytes(appendDate(b[:0], u.uploaded))
-	w.End()
+	w.KeyBytes(uploaded)
 }
 
-func (u *update) appendFields(w *abi.Writer) {
+// updateFields is how many values a record has. A newer version may add more. Owner,
+// stamp and time of creation stand in the key.
+const updateFields = 2
+
+// recordRoom is what a record takes at most, besides type, source, payload and the time
+// of creation.
+const recordRoom = 160
+
+// room is what the record takes at most.
+func (u *update) room() int {
+	return recordRoom + len(u.kind) + len(u.source) + len(u.createdText) + len(u.payload)
+}
+
+// appendRecord writes what is stored, and has args be a part of it.
+//
+// That is the form in which updates are shown, though it takes a hundred bytes more
+// than the values alone: the text of the owner's UUID is most of that. A page is read
+// far more often than its updates are written, and so it copies them as they are,
+// without a look at any of their fields.
+func (u *update) appendRecord(w *abi.Writer) {
+	w.FixedArray(updateFields)
+	w.Int(u.uploaded)
+	w.Splice("\xc6\x00\x00\x00\x00") // bytes, of a length that is known at the end
+	start := w.Len()
+	w.FixedArray(1)
+	w.Splice("\x86")
 	var b [uuidText]byte
 	w.Key("uuid")
 	u.id.write(&b, u.digits())
@@ -67,34 +100,42 @@ func (u *update) appendFields(w *abi.Writer) {
 	w.Text(u.createdText)
 	w.Key("payload")
 	w.Raw(u.payload)
+	u.args = w.Value()[start:]
+	binary.BigEndian.PutUint32(w.Value()[start-4:], uint32(len(u.args)))
 }
 
-// updateFields is how many values a record has. A newer version may add more. Owner,
-// stamp and time of creation stand in the key.
-const updateFields = 7
-
-// appendRecord writes what is stored.
-func (u *update) appendRecord(w *abi.Writer) {
-	w.FixedArray(updateFields)
-	w.Bytes(u.id[:])
-	w.Bool(u.upper)
-	w.Text(u.kind)
-	w.Text(u.source)
-	w.Text(u.createdText)
-	w.Int(u.uploaded)
-	w.Raw(u.payload)
-}
-
-// read reads the record of the row at a position. The texts share its memory.
+// read reads the record of the row at a position, whose memory it shares.
 func (u *update) read(owner gid, at position, record []byte) error {
 	r := abi.Value(record).Read()
 	n := r.Array()
 	u.owner, u.created, u.stamp = owner, at.created, at.stamp
-	copy(u.id[:], r.Bytes())
-	u.upper, u.kind, u.source = r.Bool(), r.TextShared(), r.TextShared()
-	u.createdText, u.uploaded, u.payload = r.TextShared(), r.Int(), r.Value()
+	u.uploaded, u.args = r.Int(), r.Bytes()
 	r.Skip(n - updateFields)
-	if !r.Done() {
+	if !r.Done() || len(u.args) < len(argsHead)+uuidText || string(u.args[:len(argsHead)]) != argsHead {
+		return abi.ErrFrame
+	}
+	return nil
+}
+
+// readFields reads what an update that was read has in it.
+func (u *update) readFields() error {
+	r := u.args[mapAt:].Read()
+	for range r.Map() {
+		switch string(r.TextBytes()) {
+		case "source":
+			u.source = r.TextShared()
+		case "type":
+			u.kind = r.TextShared()
+		case "created_at":
+			u.createdText = r.TextShared()
+		case "payload":
+			u.payload = r.Value()
+		default:
+			r.Skip(1)
+		}
+	}
+	var ok bool
+	if u.id, u.upper, ok = parseUUID(u.text()); !ok || !r.Done() {
 		return abi.ErrFrame
 	}
 	return nil
@@ -165,6 +206,9 @@ func (up *uploaded) load(kv *guest.KV, id gid, h *head) (*update, error) {
 	}
 	u := new(update)
 	if err := u.read(up.owner, at, e.Value); err != nil {
+		return nil, err
+	}
+	if err := u.readFields(); err != nil {
 		return nil, err
 	}
 	if u.id != id || h.erased(u) {

@@ -55,14 +55,19 @@ func upload(w *guest.Response, r *guest.Request) error {
 // sift finds out which updates of a batch are new. What was uploaded before counts as it
 // was then, and not at all if it was deleted since; stored has it in its place.
 func sift(kv *guest.KV, h *head, batch []update) (stored, created []*update, err error) {
-	seen := make(map[gid]struct{}, len(batch))
+	var seen map[gid]struct{}
+	if len(batch) > 1 {
+		seen = make(map[gid]struct{}, len(batch))
+	}
 	stored = make([]*update, 0, len(batch))
 	for i := range batch {
 		u := &batch[i]
 		if _, again := seen[u.id]; again {
 			continue
 		}
-		seen[u.id] = struct{}{}
+		if seen != nil {
+			seen[u.id] = struct{}{}
+		}
 		before, err := findUpload(kv, u.id, u.owner)
 		if err != nil {
 			return nil, nil, err
@@ -81,23 +86,28 @@ func sift(kv *guest.KV, h *head, batch []update) (stored, created []*update, err
 
 // store writes new updates.
 func (h *head) store(kv *guest.KV, created []*update) error {
-	var record abi.Writer
+	room := 0
+	for _, u := range created {
+		room += u.room()
+	}
+	// Their args stay in it until the answer is written.
+	var records abi.Writer
+	records.Reset(make([]byte, 0, room))
 	var t *topic
-	suffix := make([]byte, 0, 2*maxText+16)
+	number, suffix := make([]byte, 0, 2), make([]byte, 0, 2*maxText+16)
 	for _, u := range created {
 		if t == nil || t.mixed() || t.kind != u.kind || t.source != u.source {
 			t = h.topicOf(u)
 		}
 		h.widen(t, u)
-		record.Reset(record.Value())
-		u.appendRecord(&record)
+		start := records.Len()
+		u.appendRecord(&records)
 		suffix = rowSuffix(suffix[:0], t, u)
-		if err := kv.PutStamped(feedKey(u.owner, t.number), suffix, record.Value()); err != nil {
+		if err := kv.PutStamped(feedKey(u.owner, t.number), suffix, records.Value()[start:]); err != nil {
 			return err
 		}
-		number := [2]byte{}
-		binary.BigEndian.PutUint16(number[:], t.number)
-		if err := kv.PutStamped(uploadKey(u.id, u.owner), nil, number[:]); err != nil {
+		number = binary.BigEndian.AppendUint16(number[:0], t.number)
+		if err := kv.PutStamped(uploadKey(u.id, u.owner), nil, number); err != nil {
 			return err
 		}
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -159,6 +160,39 @@ func TestABatchThatDoesNotFitIsToBeSentInParts(t *testing.T) {
 	}
 }
 
+func TestARecordThatIsNotOneIsRefused(t *testing.T) {
+	sent := &update{id: gid{15: 0xab}, upper: true, owner: gid{1}, kind: "work", source: "web", createdText: "2026-01-01", uploaded: 5, payload: abi.Value{0x80}}
+	var w abi.Writer
+	sent.appendRecord(&w)
+	record := string(w.Value())
+	read := func(record string) (u update, err error) {
+		if err = u.read(sent.owner, position{}, []byte(record)); err == nil {
+			err = u.readFields()
+		}
+		return u, err
+	}
+	// What a newer version adds behind is passed over.
+	for _, record := range []string{record, "\x94" + record[1:] + "\x01\xc0"} {
+		u, err := read(record)
+		if u.args = sent.args; err != nil || !reflect.DeepEqual(&u, sent) {
+			t.Errorf("%q: reads as %+v, %v", record, u, err)
+		}
+	}
+	for n := range record {
+		if _, err := read(record[:n]); err != abi.ErrFrame {
+			t.Errorf("%q: %v", record[:n], err)
+		}
+	}
+	for _, other := range []string{
+		record + "\xc0", "\x93" + record[1:], strings.Replace(record, "\x86", "\x85", 1), strings.Replace(record, "uuid", "uuie", 1),
+		"\x92\x05\xc4\x00", "\x92\x05\xc4\x09" + argsHead, strings.Replace(record, "uuid\xd9\x240", "uuid\xd9\x24x", 1),
+	} {
+		if _, err := read(other); err != abi.ErrFrame {
+			t.Errorf("%q: %v", other, err)
+		}
+	}
+}
+
 func FuzzUpload(f *testing.F) {
 	for _, body := range []string{good, "{}", `{"uuid":null}`, `{"payload":{"a":[[]]}}`, strings.Replace(good, "web", "", 1)} {
 		f.Add([]byte("[" + body + "]"))
@@ -180,9 +214,9 @@ func FuzzUpload(f *testing.F) {
 			if err := again.read(u.owner, position{created: u.created}, record.Value()); err != nil {
 				t.Fatal(err)
 			}
-			u.appendOwn(&shown)
+			u.appendOwn(&shown, nil)
 			var second abi.Writer
-			again.appendOwn(&second)
+			again.appendOwn(&second, nil)
 			if string(shown.Value()) != string(second.Value()) {
 				t.Fatalf("%q: %x, %x", body, shown.Value(), second.Value())
 			}

@@ -39,7 +39,7 @@ const (
 	OpDisconnect
 	// OpSubscribe has the connection that the call came from, which is To, be in
 	// Rooms and no others, with these Filters, on behalf of the call's caller: it
-	// ends when the caller's credential does.
+	// ends when the caller's credential does. A call does so once.
 	OpSubscribe
 )
 

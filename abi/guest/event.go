@@ -76,7 +76,7 @@ func (r *Request) Publish(m *abi.Message) error {
 
 // Subscribe has the connection of this request be in the rooms, and in no others,
 // on behalf of the request's caller, and, if filters is not nil, get of the events
-// that have labels only those of which a filter matches them.
+// that have labels only those of which a filter matches them. A request does so once.
 //
 // What the handler has read to decide so still holds when the subscription begins:
 // they are one transaction. So a handler that reads what a client has missed, answers

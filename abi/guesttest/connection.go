@@ -106,6 +106,12 @@ func (x *txn) Publish(message abi.Value) error {
 		x.t.Logf("guesttest: publish: %v", err)
 		return abi.ErrArgument
 	}
+	if m.Op == abi.OpSubscribe {
+		if x.subscribed {
+			return abi.ErrArgument
+		}
+		x.subscribed = true
+	}
 	x.messages = append(x.messages, m)
 	return nil
 }

@@ -70,6 +70,8 @@ type txn struct {
 	bytes    int
 	messages []*abi.Message
 	said     int // bytes of them
+
+	subscribed bool // by one of them
 }
 
 type stamped struct {

@@ -30,7 +30,7 @@ func (c *Call) Publish(message abi.Value) error {
 	}
 	if m.Op == abi.OpSubscribe {
 		// The caller's credential vouches for this connection and no other.
-		if c.Connection == "" || len(m.To) != 1 || m.To[0] != c.Connection {
+		if c.Connection == "" || c.Subscribed || len(m.To) != 1 || m.To[0] != c.Connection {
 			return abi.ErrArgument
 		}
 		c.Subscribed = true

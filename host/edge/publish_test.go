@@ -42,6 +42,9 @@ func TestPublishCarriesWhoseMessageItIs(t *testing.T) {
 	if err := c.Publish(encoded(abi.Message{Op: abi.OpSubscribe, To: []string{"conn"}})); err != nil || !c.Subscribed {
 		t.Fatal(err, c.Subscribed)
 	}
+	if err := c.Publish(encoded(abi.Message{Op: abi.OpSubscribe, To: []string{"conn"}})); !errors.Is(err, abi.ErrArgument) {
+		t.Fatal("a call subscribes twice:", err)
+	}
 	if len(txn.records) != 2 {
 		t.Fatalf("%d records", len(txn.records))
 	}

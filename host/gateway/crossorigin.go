@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/edgeset/edgeset/abi"
+	"github.com/valyala/fasthttp"
 )
 
 // A browser sends the cookies of a deployment with each request to it, whatever
@@ -61,11 +62,13 @@ func (x *exchange) crossOrigin() bool {
 // origin returns the web origin that a browser makes the request from; "" if it
 // does not say, or if it is none of the web. An Origin that is there decides: a
 // page that has "null" is to have no rights, whatever page it is part of.
-func (x *exchange) origin() string {
-	if origin := x.ctx.Request.Header.Peek("Origin"); len(origin) > 0 {
+func (x *exchange) origin() string { return originOf(&x.ctx.Request.Header) }
+
+func originOf(h *fasthttp.RequestHeader) string {
+	if origin := h.Peek("Origin"); len(origin) > 0 {
 		return webOrigin(origin)
 	}
-	return webOrigin(x.ctx.Request.Header.Peek("Referer"))
+	return webOrigin(h.Peek("Referer"))
 }
 
 // maxOrigin bounds an origin: a name in the DNS has at most 253 bytes, and what

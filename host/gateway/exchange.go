@@ -223,8 +223,8 @@ func (x *exchange) answerRoute(params int) {
 func (x *exchange) runRoute(params int) {
 	err := x.readRequest(params)
 	if err == nil && x.route.Stream {
-		x.beginStream()
 		defer x.endStream()
+		err = x.beginStream()
 	}
 	if err == nil {
 		if x.isSigned() {
@@ -293,12 +293,16 @@ func (x *exchange) appendBaseURL(dst []byte) []byte {
 	if base := x.site.deployment.Spec.BaseURL; base != "" {
 		return append(dst, base...)
 	}
-	scheme := "http"
-	if x.ctx.IsTLS() || x.gateway.trusts(x.ctx) && string(x.ctx.Request.Header.Peek("X-Forwarded-Proto")) == "https" {
-		scheme = "https"
-	}
-	dst = append(append(dst, scheme...), "://"...)
+	dst = append(append(dst, x.gateway.scheme(x.ctx)...), "://"...)
 	return append(dst, x.ctx.Request.Header.Host()...)
+}
+
+// scheme returns how the client has called, as far as it can be believed.
+func (g *Gateway) scheme(ctx *fasthttp.RequestCtx) string {
+	if ctx.IsTLS() || g.trusts(ctx) && string(ctx.Request.Header.Peek("X-Forwarded-Proto")) == "https" {
+		return "https"
+	}
+	return "http"
 }
 
 // maxRuns bounds how often a request is run before it is given up. One that

@@ -143,6 +143,9 @@ func (l *live) check(shown realtime.Credential) (fresh realtime.Credential, err 
 	if err != nil {
 		return fresh, err
 	}
+	if x.caller.Account != shown.Caller.Account || x.caller.App != shown.Caller.App {
+		return fresh, &abi.Error{Status: 401, Code: abi.HostUnauthenticated, Message: "The credential is somebody else's by now."}
+	}
 	return x.proof(), nil
 }
 

@@ -125,11 +125,11 @@ func (x *exchange) serveSocket(s *socket) {
 var socketMethods = &node{routes: []*route{{Route: &abi.Route{Method: "GET", Write: true}}, {Route: &abi.Route{Method: "POST"}}}}
 
 // A peer is what is known of a client from the request that opened its connection.
-type peer struct{ remote, host, origin string }
+type peer struct{ remote, scheme, host, origin string }
 
 // peer is what the engine keeps of that request.
 func (g *Gateway) peer(ctx *fasthttp.RequestCtx) any {
-	return &peer{string(g.remote(nil, ctx)), string(ctx.Host()), string(ctx.Request.Header.Peek("Origin"))}
+	return &peer{string(g.remote(nil, ctx)), g.scheme(ctx), string(ctx.Host()), originOf(&ctx.Request.Header)}
 }
 
 // newEventCtx makes what stands for the request of an event, which has none. So an
@@ -141,7 +141,7 @@ func newEventCtx(p peer) *fasthttp.RequestCtx {
 	h.SetMethod(eventMethod)
 	h.SetHost(p.host)
 	if p.origin != "" {
-		h.Set("Origin", p.origin)
+		h.Set("Origin", p.origin) // as webOrigin has written it
 	}
 	return ctx
 }
@@ -184,7 +184,7 @@ func (e *endpoint) answer(c *socketio.Conn, name string, args abi.Value, ack *so
 	ctx.Request.SetRequestURI(e.path)
 	x := g.begin(ctx)
 	var result abi.Value
-	g.guard(x, func() { result = x.serveEvent(e, c.ID(), name, args) })
+	g.guard(x, func() { result = x.serveEvent(e, c.ID(), client, name, args) })
 	if ctx.Response.StatusCode() >= 400 {
 		result = refusalOf(ctx.Response.Body())
 		emitError(c, result)
@@ -239,7 +239,7 @@ func emitError(c *socketio.Conn, refusal abi.Value) {
 }
 
 // serveEvent is serve for an event. It returns what acknowledges it.
-func (x *exchange) serveEvent(e *endpoint, connection, name string, args abi.Value) abi.Value {
+func (x *exchange) serveEvent(e *endpoint, connection string, client *peer, name string, args abi.Value) abi.Value {
 	refuse := func(status int, code, message string) abi.Value {
 		x.refuse(noFamily, &abi.Error{Status: status, Code: code, Message: message})
 		return nil
@@ -272,15 +272,20 @@ func (x *exchange) serveEvent(e *endpoint, connection, name string, args abi.Val
 	q.Kind, q.Route, q.Method, q.Path = abi.CallEvent, x.route.index, eventMethod, e.path
 	q.Time, q.Remote, q.ID = x.at.UnixMicro(), unsafeString(x.remote), unsafeString(x.id)
 	q.BodyKind, q.Body, q.Connection = abi.BodyValue, args, connection
-	x.base = x.appendBaseURL(x.base[:0])
-	q.BaseURL = unsafeString(x.base)
+	if q.BaseURL = x.site.deployment.Spec.BaseURL; q.BaseURL == "" {
+		q.BaseURL = client.scheme + "://" + client.host
+	}
 	x.writeFrame()
 
 	x.stream = &openStream{id: connection, offer: x.offer()}
+	subscribed := false
+	defer func() {
+		if !subscribed {
+			x.site.live.hub.Withdraw(x.stream.offer)
+		}
+	}()
 	err := x.commit()
-	if err != nil || !x.call.Subscribed || x.answer.BodyKind == abi.BodyError {
-		x.site.live.hub.Withdraw(x.stream.offer)
-	}
+	subscribed = err == nil && x.call.Subscribed && x.answer.BodyKind != abi.BodyError
 	if err != nil {
 		x.fail(err)
 		return nil

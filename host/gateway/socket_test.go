@@ -99,6 +99,19 @@ func TestAnEventThatIsRefusedSaysWhy(t *testing.T) {
 	}
 }
 
+func TestAnEventWithALongNameEndsTheConnection(t *testing.T) {
+	r := start(t, Config{}, chat())
+	c := r.connect("/chat/socket/")
+	c.emit(strings.Repeat("n", 128), `1`)
+	if got := c.next(); got.name != "error" {
+		t.Errorf("heard %v", got)
+	}
+	c.emit(strings.Repeat("n", 129), `1`)
+	if got := c.next(); !strings.HasPrefix(got.name, "end") {
+		t.Errorf("heard %v", got)
+	}
+}
+
 func TestARefusalThatIsNestedDeepIsToldAllTheSame(t *testing.T) {
 	r := start(t, Config{}, chat())
 	c := r.connect("/chat/socket/")

@@ -3,6 +3,7 @@ package gateway
 import (
 	"net"
 	"strconv"
+	"time"
 
 	"github.com/edgeset/edgeset/abi"
 	"github.com/edgeset/edgeset/host/realtime"
@@ -22,19 +23,25 @@ type openStream struct {
 	kept   bool // it goes on when the request has been answered
 }
 
-// beginStream has the request's connection join the hub.
-func (x *exchange) beginStream() {
+// beginStream has the request's connection join the hub. Streams are bounded here: their
+// connections are none of the server's any more.
+func (x *exchange) beginStream() error {
 	s := &openStream{}
 	hub := x.site.live.hub
+	if hub.Len() >= 2*x.gateway.config.MaxConns { // sockets among them have a bound of their own
+		x.retryAfter(time.Second)
+		return &abi.Error{Status: 503, Code: x.route.family.Code(abi.HostBusy), Message: "Too many connections are open; try again later."}
+	}
 	s.sink = hub.NewStream(nil)
 	s.member = hub.Join(x.route.plugin.Spec.Name, s.sink)
 	s.id, s.offer = s.member.ID(), x.offer()
 	x.stream, x.ask.Connection = s, s.id
+	return nil
 }
 
 // endStream has it leave if the answer does not go on.
 func (x *exchange) endStream() {
-	if s := x.stream; !s.kept {
+	if s := x.stream; s != nil && !s.kept {
 		x.site.live.hub.Withdraw(s.offer)
 		s.member.Leave()
 	}

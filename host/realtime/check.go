@@ -98,7 +98,7 @@ func (h *Hub) checked(g *grant, c Credential, err error) {
 			return
 		}
 		h.settle(m)
-	case errors.As(err, &refusal):
+	case errors.As(err, &refusal) && refusal.Status < 500 && refusal.Status != 429: // else it is not about the credential
 		g.state = void
 		if current {
 			h.release(m)

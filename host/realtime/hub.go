@@ -250,6 +250,9 @@ type counters struct {
 	dropped                    [causes]atomic.Uint64
 }
 
+// Len returns the number of members.
+func (h *Hub) Len() int { return int(h.stats.members.Load()) }
+
 // Stats returns the figures of the hub as they are.
 func (h *Hub) Stats() Stats {
 	s := Stats{

@@ -47,6 +47,7 @@ func (s *Session) poll(ctx *fasthttp.RequestCtx, gone func() bool) {
 		refuse(ctx, fasthttp.StatusBadRequest, badRequest)
 		return
 	}
+	s.claim()
 	a, ok := s.answer(false)
 	if !ok {
 		a = s.wait(gone)
@@ -98,12 +99,14 @@ func (s *Session) wakePoll() {
 // answer returns what a poll is answered with, false if it has to wait. The
 // session is locked.
 func (s *Session) answer(waited bool) (answer, bool) {
-	list := s.queue
+	list, size := s.some()
 	switch {
 	case s.reason != "" && s.farewell != nil:
-		list = append(list, s.farewell)
-		s.farewell = nil
-		s.server.forget(s)
+		if len(list) == len(s.queue) {
+			list = append(list, s.farewell)
+			s.farewell = nil
+			s.server.forget(s)
+		}
 	case s.reason != "":
 		return answer{refusal: unknownSession}, true
 	case s.socket != nil:
@@ -114,8 +117,26 @@ func (s *Session) answer(waited bool) (answer, bool) {
 	default:
 		return answer{}, false
 	}
-	s.queue, s.size = nil, 0
+	taken := min(len(list), len(s.queue))
+	if s.queue, s.size = s.queue[taken:], s.size-size; len(s.queue) == 0 {
+		s.queue = nil
+	}
 	return answer{messages: list}, true
+}
+
+// maxAnswer bounds what a poll is answered with, in bytes: unlike what is written to a
+// websocket it is copied. The client comes back for the rest at once.
+const maxAnswer = 256 << 10
+
+// some returns the first of the messages that wait, at least one if any does, and their
+// size.
+func (s *Session) some() (list []*Message, size int) {
+	n := 0
+	for n < len(s.queue) && (n == 0 || size+s.queue[n].size <= maxAnswer) {
+		size += s.queue[n].size
+		n++
+	}
+	return s.queue[:n:n], size
 }
 
 // reply writes the answer to a poll.

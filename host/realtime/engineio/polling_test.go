@@ -336,3 +336,53 @@ func TestNoMoreSessionsThanAllowedAreOpened(t *testing.T) {
 	until(t, "there is room", func() bool { return r.server.Len() == 1 })
 	r.open(4)
 }
+
+func TestASessionWhoseClientDoesNotComeBackIsNotKept(t *testing.T) {
+	r := start(t, Config{})
+	_, id := r.poll(4)
+	s := r.session(id)
+	s.mu.Lock()
+	left := s.expires - s.server.clock()
+	s.mu.Unlock()
+	if left > claimTime {
+		t.Errorf("it is kept for %v, want at most %v", left, claimTime)
+	}
+	r.request("POST", "EIO=4&transport=polling&sid="+id, "4hello")
+	s.mu.Lock()
+	left = s.expires - s.server.clock()
+	s.mu.Unlock()
+	if left < s.server.config.PingInterval {
+		t.Errorf("its client has come, and it is kept for %v", left)
+	}
+}
+
+func TestAPollIsAnsweredWithABoundedPartOfWhatWaits(t *testing.T) {
+	const messages, size = 30, 50 << 10
+	r := start(t, Config{MaxBuffered: 8 << 20})
+	query, id := r.poll(4)
+	s := r.session(id)
+	for i := range messages {
+		s.Send(Text([]byte(fmt.Sprint(i, strings.Repeat("x", size)))))
+	}
+	next := 0
+	for polls := 0; next < messages; polls++ {
+		if polls > messages {
+			t.Fatal("polls are answered with nothing")
+		}
+		body := r.request("GET", query, "").body
+		if len(body) > maxAnswer+2*size {
+			t.Fatalf("an answer of %d bytes", len(body))
+		}
+		for packet := range strings.SplitSeq(body, "\x1e") {
+			if want := fmt.Sprint("4", next, "x"); !strings.HasPrefix(packet, want) {
+				t.Fatalf("packet %.20q, want %q…", packet, want)
+			}
+			next++
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.size != 0 || s.queue != nil {
+		t.Errorf("%d bytes are left of nothing", s.size)
+	}
+}

@@ -156,6 +156,7 @@ func (s *Server) openPolling(ctx *fasthttp.RequestCtx, g greeting) {
 	}
 	s.handler.Open(session)
 	session.mu.Lock()
+	session.expires = min(session.expires, s.clock()+claimTime)
 	a, _ := session.answer(false)
 	session.mu.Unlock()
 	s.watch(session)
@@ -188,6 +189,7 @@ func (s *Session) post(ctx *fasthttp.RequestCtx) {
 		return
 	}
 	s.handled = true
+	s.claim()
 	s.mu.Unlock()
 	binary := bytes.HasPrefix(ctx.Request.Header.ContentType(), []byte("application/octet-stream"))
 	err := decodePayload(s.version, body, binary, s.receive)

@@ -171,7 +171,7 @@ func (s *Server) watch(session *Session) {
 	if session.reason == "" {
 		due := session.expires
 		if session.pingAt != 0 {
-			due = session.pingAt
+			due = min(due, session.pingAt)
 		}
 		s.wheel.set(session, due)
 	}

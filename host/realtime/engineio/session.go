@@ -36,6 +36,7 @@ type Session struct {
 	base64  bool    // its client takes no binary data
 	handled bool    // somebody may call the Handler, and will look whether it has ended
 	probed  bool    // the probe has been answered
+	claimed bool    // its client has come back with its id
 	reason  string  // why it has ended; "" while it lives
 	socket  *socket // nil: it is polling
 
@@ -409,6 +410,19 @@ func (s *Session) take(p packet) error {
 		return errEnded
 	}
 	return nil
+}
+
+// claimTime is how long a session that polls is kept for a client that does not come
+// back: clients do so at once, and others could fill the server with sessions for which
+// they need no connection.
+const claimTime = 10 * time.Second
+
+// claim gives a session its full time, as its client has come. The session is locked.
+func (s *Session) claim() {
+	if !s.claimed {
+		s.claimed = true
+		s.expires = max(s.expires, s.server.clock()+s.server.config.PingInterval+s.server.config.PingTimeout)
+	}
 }
 
 // called does what is due. The wheel calls it.

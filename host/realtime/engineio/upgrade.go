@@ -174,6 +174,7 @@ func (s *Session) startProbe(c *socket, hello []byte) {
 	free := s.alive() && s.socket == nil && s.probe == nil &&
 		c.conn.SetReadDeadline(time.Now().Add(s.server.config.UpgradeTimeout)) == nil
 	if free {
+		s.claim()
 		c.session, s.probe = s, c
 		s.server.running.Add(1) // for the goroutine; the session counts as well
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"net"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -35,6 +36,51 @@ const (
 // Conns keeps what is known of the connections of a server.
 type Conns struct {
 	fresh sync.Map // *conn: nothing was read from them
+
+	limit int // connections of one address; 0: any number
+	mu    sync.Mutex
+	from  map[netip.Addr]int // how many there are of an address, if there is a limit
+}
+
+// tooMany is what a client gets that has as many connections as it may have.
+const tooMany = "HTTP/1.1 429 Too Many Requests\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+
+// enter counts a connection, unless its client has too many. fasthttp could count, too,
+// but uses what it wraps connections in again for others once they are closed: sockets
+// and streams may still be about to write then.
+func (c *Conns) enter(a netip.Addr) bool {
+	if c.limit == 0 || !a.IsValid() {
+		return true
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.from[a] >= c.limit {
+		return false
+	}
+	if c.from == nil {
+		c.from = map[netip.Addr]int{}
+	}
+	c.from[a]++
+	return true
+}
+
+func (c *Conns) leave(a netip.Addr) {
+	if c.limit == 0 || !a.IsValid() {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.from[a]--; c.from[a] == 0 {
+		delete(c.from, a)
+	}
+}
+
+// addressOf returns the address of the client of a connection; none if it has none.
+func addressOf(c net.Conn) netip.Addr {
+	if a, ok := c.RemoteAddr().(*net.TCPAddr); ok {
+		return a.AddrPort().Addr().Unmap()
+	}
+	return netip.Addr{}
 }
 
 // Shutdown shuts a server down whose listeners are these: it waits for the
@@ -77,11 +123,22 @@ type listener struct {
 
 // Accept is part of net.Listener.
 func (l listener) Accept() (net.Conn, error) {
-	accepted, err := l.Listener.Accept()
-	if err != nil {
-		return nil, err
+	var accepted net.Conn
+	var address netip.Addr
+	for {
+		var err error
+		if accepted, err = l.Listener.Accept(); err != nil {
+			return nil, err
+		}
+		if address = addressOf(accepted); l.conns.enter(address) {
+			break
+		}
+		if _, plain := accepted.(*net.TCPConn); plain { // over TLS it would wait for the client
+			_, _ = accepted.Write([]byte(tooMany)) // fits always
+		}
+		_ = accepted.Close()
 	}
-	c := &conn{Conn: accepted, conns: l.conns, since: time.Now()}
+	c := &conn{Conn: accepted, conns: l.conns, address: address, since: time.Now()}
 	c.local = localAddr{accepted.LocalAddr(), c}
 	l.conns.fresh.Store(c, nil)
 	return c, nil
@@ -90,12 +147,14 @@ func (l listener) Accept() (net.Conn, error) {
 type conn struct {
 	net.Conn
 	conns   *Conns
+	address netip.Addr
 	local   localAddr
 	since   time.Time
 	used    bool        // something was read; belongs to the reader
 	unused  atomic.Bool // it was closed before that
 	lingers atomic.Bool // it is closed slowly
 	kept    atomic.Bool // it is not closed the next time
+	closed  atomic.Bool
 }
 
 // A localAddr leads from what a request knows of its connection back to the
@@ -159,6 +218,9 @@ func (c *conn) Close() error {
 		return nil
 	}
 	c.conns.fresh.Delete(c)
+	if !c.closed.Swap(true) {
+		defer c.conns.leave(c.address)
+	}
 	if c.lingers.Swap(false) {
 		half, ok := c.Conn.(interface{ CloseWrite() error })
 		if ok && half.CloseWrite() == nil && c.SetReadDeadline(time.Now().Add(lingerTime)) == nil {

@@ -63,7 +63,7 @@ func New(c Config) *Gateway {
 	c.WriteLimit = or(c.WriteLimit, 30*time.Second)
 	c.IdleTimeout = or(c.IdleTimeout, 75*time.Second)
 
-	g := &Gateway{config: c, store: c.Store, log: c.Log}
+	g := &Gateway{config: c, store: c.Store, log: c.Log, conns: Conns{limit: c.MaxConnsIP}}
 	g.metrics = newMetrics(g)
 	g.ctx, g.cancel = context.WithCancel(context.Background())
 	g.ids.init()
@@ -78,17 +78,13 @@ func New(c Config) *Gateway {
 		ReadBufferSize:        c.MaxHeader,
 		MaxRequestBodySize:    c.MaxBody,
 		Concurrency:           c.MaxConns,
-		MaxConnsPerIP:         c.MaxConnsIP,
 		ReadTimeout:           c.ReadTimeout,
 		WriteTimeout:          c.WriteLimit,
 		IdleTimeout:           c.IdleTimeout,
 		// A connection whose response is under way gets it and is then closed.
 		CloseOnShutdown:              true,
 		DisablePreParseMultipartForm: true,
-		// What counts connections by their address hides the connection that could be
-		// kept, see conn.Keep.
-		KeepHijackedConns: c.MaxConnsIP > 0,
-		Logger:            serverLog{c.Log},
+		Logger:                       serverLog{c.Log},
 	}
 	return g
 }

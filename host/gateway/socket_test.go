@@ -7,6 +7,7 @@ import (
 	"net"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -355,6 +356,63 @@ func TestAStreamWhoseClientIsGoneBeforeItBeginsIsNotLeft(t *testing.T) {
 		if time.Now().After(end) {
 			t.Fatalf("%+v", hub.Stats())
 		}
+	}
+}
+
+// Connections that are counted by the address of their client end while they are written
+// to, and nobody else's are met.
+func TestConnectionsOfAnAddressAreCountedUntilTheyEnd(t *testing.T) {
+	const limit = 8
+	r := start(t, Config{MaxConnsIP: limit}, chat())
+	r.do("POST /g/grant/ann", "").wants(204)
+	var talk, listen sync.WaitGroup
+	var quiet atomic.Bool
+	talk.Go(func() {
+		for !quiet.Load() {
+			if got, err := r.try("POST /chat/tea/say", "text="+strings.Repeat("x", 20000), "Content-Type", formType); err != nil || got.status != 200 {
+				t.Error(got.status, err)
+				return
+			}
+		}
+	})
+	for i := range 3 {
+		listen.Go(func() {
+			for range 15 {
+				if i == 0 {
+					s := r.tail("/chat/tea/stream", "Authorization", "Bearer ann")
+					s.next()
+					s.body.Close()
+					continue
+				}
+				c := r.connect("/chat/socket/")
+				c.emit("join", `{"room":"tea","token":"ann"}`)
+				c.next()
+				c.conn.Close()
+			}
+		})
+	}
+	listen.Wait()
+	quiet.Store(true)
+	talk.Wait()
+	r.client.CloseIdleConnections()
+	counted := func() (n int) {
+		r.gateway.conns.mu.Lock()
+		defer r.gateway.conns.mu.Unlock()
+		for _, of := range r.gateway.conns.from {
+			n += of
+		}
+		return n
+	}
+	for end := time.Now().Add(20 * time.Second); counted() > 0; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("%d connections are counted of none", counted())
+		}
+	}
+	for range limit { // they are closed with the test
+		r.connect("/chat/socket/")
+	}
+	if got := r.raw(""); !strings.HasPrefix(got, "HTTP/1.1 429") {
+		t.Errorf("beyond the limit there is %q", got)
 	}
 }
 

@@ -43,19 +43,13 @@ func (c *Call) Do(host abi.Host, frame []byte) ([]byte, error) {
 		c.resp.kind = abi.BodyValue
 	case abi.CallAuthenticate:
 		err = c.authenticate()
-	case abi.CallRequest:
-		if q.raw.Route < 0 || q.raw.Route >= len(c.plugin.handlers) {
+	case abi.CallRequest, abi.CallEvent:
+		handle := c.plugin.handler(q.raw.Kind, q.raw.Route)
+		if handle == nil {
 			return nil, abi.ErrFrame
 		}
 		if q.caller, err = abi.ReadCaller(q.raw.Caller); err == nil {
-			err = c.plugin.handlers[q.raw.Route](&c.resp, q)
-		}
-	case abi.CallEvent:
-		if q.raw.Route < 0 || q.raw.Route >= len(c.plugin.events) {
-			return nil, abi.ErrFrame
-		}
-		if q.caller, err = abi.ReadCaller(q.raw.Caller); err == nil {
-			err = c.plugin.events[q.raw.Route](&c.resp, q)
+			err = handle(&c.resp, q)
 		}
 	default:
 		return nil, abi.ErrFrame

@@ -1,6 +1,10 @@
 package guest
 
-import "github.com/edgeset/edgeset/abi"
+import (
+	"slices"
+
+	"github.com/edgeset/edgeset/abi"
+)
 
 // A Socket is an endpoint for clients of socket.io.
 type Socket struct {
@@ -16,16 +20,34 @@ func (f *Family) Socket(path string) *Socket {
 	d := &f.p.desc
 	f.p.needEvents()
 	d.Sockets = append(d.Sockets, abi.Socket{Path: path, Family: f.index})
+	f.p.events = append(f.p.events, nil)
 	return &Socket{f.p, len(d.Sockets) - 1}
 }
 
 func (p *Plugin) needEvents() {
-	for _, g := range p.desc.Grants {
-		if g == abi.GrantEvents {
-			return
+	if !slices.Contains(p.desc.Grants, abi.GrantEvents) {
+		p.Need(abi.GrantEvents)
+	}
+}
+
+// handler returns what handles a call: a request to a route, or an event, which is
+// counted through all sockets; nil if there is no such one.
+func (p *Plugin) handler(kind abi.CallKind, index int) Handler {
+	handlers := p.handlers
+	if kind == abi.CallEvent {
+		handlers = nil
+		for _, events := range p.events {
+			if index < len(events) {
+				handlers = events
+				break
+			}
+			index -= len(events)
 		}
 	}
-	p.Need(abi.GrantEvents)
+	if index < 0 || index >= len(handlers) {
+		return nil
+	}
+	return handlers[index]
 }
 
 // On has an event of clients handled. The handler finds the event's arguments in
@@ -34,12 +56,10 @@ func (p *Plugin) needEvents() {
 // one of them must stand in that field of the event's first argument, which is an
 // object, and Request.Caller is whose it is; without any, the event is taken from
 // anybody.
-//
-// The events of all sockets must be declared in the order of the sockets.
 func (s *Socket) On(name string, h Handler, field string, kinds ...string) *Socket {
 	sock := &s.p.desc.Sockets[s.index]
 	sock.Events = append(sock.Events, abi.SocketEvent{Name: name, Auth: kinds, Field: field})
-	s.p.events = append(s.p.events, h)
+	s.p.events[s.index] = append(s.p.events[s.index], h)
 	return s
 }
 

@@ -53,7 +53,7 @@ type Authenticator func(r *Request, c abi.Credential) (abi.Caller, error)
 type Plugin struct {
 	desc     abi.Description
 	handlers []Handler
-	events   []Handler
+	events   [][]Handler // by socket
 	auth     Authenticator
 }
 

@@ -161,9 +161,6 @@ func (x *exchange) proof() realtime.Credential {
 		return c
 	}
 	c.Kind, c.Value, c.Family, c.Origin = x.shown.Kind, strings.Clone(x.shown.Value), x.shown.Family, x.shown.Origin
-	// The frame that the texts share the memory of is used again.
-	c.Caller.Account, c.Caller.App, c.Caller.Proof = strings.Clone(c.Caller.Account), strings.Clone(c.Caller.App), strings.Clone(c.Caller.Proof)
-	c.Caller.Token, c.Caller.Scheme, c.Caller.Name = strings.Clone(c.Caller.Token), strings.Clone(c.Caller.Scheme), strings.Clone(c.Caller.Name)
 	keys, ok := x.site.authenticator.cache.basis(x.shownID)
 	if !ok {
 		again := x.at.Add(volatileTime).UnixMicro()

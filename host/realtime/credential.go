@@ -64,8 +64,8 @@ type grants struct {
 	offers     map[string]*grant
 	last       atomic.Uint64 // offer
 	ties       map[uint64]*tie
-	generation uint64   // counts the keys that were written
-	written    []uint64 // the last of them, by generation
+	generation atomic.Uint64 // counts the keys that were written; changed under mu
+	written    []uint64      // the last of them, by generation
 }
 
 // remembered is how many written keys are remembered. An answer that took longer
@@ -77,15 +77,12 @@ func (t *grants) init() {
 	t.offers = map[string]*grant{}
 	t.ties = map[uint64]*tie{}
 	t.written = make([]uint64, remembered)
-	t.generation = remembered + 1 // so that a credential without a generation is too old
+	t.generation.Store(remembered + 1) // so that a credential without a generation is too old
 }
 
-// Generation stands for what has been written until now. See Credential.
-func (h *Hub) Generation() uint64 {
-	h.grants.mu.Lock()
-	defer h.grants.mu.Unlock()
-	return h.grants.generation
-}
+// Generation stands for what has been written until now. See Credential. It is asked
+// for with every request that shows a credential, so it waits for nobody.
+func (h *Hub) Generation() uint64 { return h.grants.generation.Load() }
 
 // Offer prepares for a call that may subscribe a member on behalf of its caller.
 // The id it returns is the call's edge.Call.Subscription. Whoever makes an offer
@@ -200,10 +197,11 @@ func (t *grants) watch(g *grant, keys [][]byte, generation uint64) {
 
 // missed tells whether a key that is tied may have been written since a generation.
 func (t *grants) missed(ties []tie, generation uint64) bool {
-	if t.generation-generation > remembered {
+	now := t.generation.Load()
+	if now-generation > remembered {
 		return len(ties) > 0
 	}
-	for ; generation != t.generation; generation++ {
+	for ; generation != now; generation++ {
 		key := t.written[generation%remembered]
 		for i := range ties {
 			if ties[i].key == key {
@@ -240,8 +238,8 @@ func (t *grants) touch(keys [][]byte) (hit []*grant) {
 	defer t.mu.Unlock()
 	for _, key := range keys {
 		hash := maphash.Bytes(t.seed, key)
-		t.written[t.generation%remembered] = hash
-		t.generation++
+		t.written[t.generation.Load()%remembered] = hash
+		t.generation.Add(1)
 		for at := t.ties[hash]; at != nil; at = at.next {
 			if g := at.grant; !g.stale {
 				g.stale = true

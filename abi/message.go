@@ -207,14 +207,19 @@ func readEvent(r *Reader) (e Event, err error) {
 	return e, nil
 }
 
-// ValidEventName tells whether an event may have this name: socket.io keeps some
-// for itself, and a stream's events are lines.
+// ValidEventName tells whether an event may have this name: a stream's events are
+// lines.
 func ValidEventName(name string) bool {
+	return name != "" && len(name) <= MaxEventName && !ReservedEvent(name) && oneLine(name)
+}
+
+// ReservedEvent tells whether socket.io keeps a name for its own events.
+func ReservedEvent(name string) bool {
 	switch name {
-	case "", "connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener":
-		return false
+	case "connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener":
+		return true
 	}
-	return len(name) <= MaxEventName && oneLine(name)
+	return false
 }
 
 func validEventID(id string) bool { return len(id) <= MaxEventID && oneLine(id) }

@@ -179,18 +179,14 @@ func (p *packet) value(dst []byte) (abi.Value, error) {
 	return v, nil
 }
 
-// maxName is how many bytes the name of an event has at most: it comes back in what a
-// client is told of it.
-const maxName = 128
-
 // checkName refuses names that libraries of clients and servers use for events of
-// their own: who sends one could pretend to be the library.
+// their own: who sends one could pretend to be the library. And long ones, as a name
+// comes back in what a client is told of it.
 func checkName(name []byte) error {
-	if len(name) > maxName {
-		return fmt.Errorf("event: the name has %d bytes, want at most %d", len(name), maxName)
+	if len(name) > abi.MaxEventName {
+		return fmt.Errorf("event: the name has %d bytes, want at most %d", len(name), abi.MaxEventName)
 	}
-	switch string(name) {
-	case "connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener":
+	if abi.ReservedEvent(string(name)) {
 		return fmt.Errorf("event %q: the name is reserved, want another", name)
 	}
 	return nil

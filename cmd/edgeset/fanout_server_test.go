@@ -11,7 +11,6 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -46,8 +45,8 @@ func newFanOut(b *testing.B) *fanOut {
 	app := s.newApp()
 	var listen []json.RawMessage
 	for range listenAccounts {
-		c := s.client().newUser(app)
-		text, err := json.Marshal(map[string]string{"access_token": c.token, "gid_uuid": c.identity(), "filters": "*"})
+		p := s.newPerson(app)
+		text, err := json.Marshal(map[string]string{"access_token": p.token, "gid_uuid": p.gid, "filters": "*"})
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -62,16 +61,6 @@ func newFanOut(b *testing.B) *fanOut {
 	f := &fanOut{b: b, addr: s.listen, pid: s.process.Process.Pid, token: c.token}
 	f.startCrowd(listen)
 	return f
-}
-
-// identity stores and returns the client's identity.
-func (c *client) identity() string {
-	c.t.Helper()
-	r := c.do("GET", "/v1/identities/me", nil)
-	if r.status != http.StatusOK || r.text("gid_uuid") == "" {
-		c.fatalf("%v\nwant an identity", r)
-	}
-	return r.text("gid_uuid")
 }
 
 // newPeerFanOut starts the server in testdata/fanout, which takes anybody.
@@ -100,21 +89,6 @@ func newPeerFanOut(b *testing.B) *fanOut {
 }
 
 const fanOutDir = "testdata/fanout"
-
-// needSocketIO ends a benchmark for which Node or the peer's packages are missing.
-func needSocketIO(b *testing.B) {
-	b.Helper()
-	_, err := exec.LookPath("node")
-	if err == nil {
-		_, err = os.Stat(filepath.Join(fanOutDir, "node_modules", "socket.io"))
-	}
-	if err != nil {
-		if os.Getenv("EDGESET_REQUIRE_TOOLS") != "" {
-			b.Fatalf("%v: this benchmark needs Node and what npm ci installs in cmd/edgeset/%s", err, fanOutDir)
-		}
-		b.Skipf("%v: this benchmark needs Node and what npm ci installs in cmd/edgeset/%s", err, fanOutDir)
-	}
-}
 
 // startCrowd starts the process of the listeners.
 func (f *fanOut) startCrowd(listen []json.RawMessage) {

@@ -27,7 +27,7 @@ type fanOutSize struct {
 // The processor time of a block of rounds is all that the server takes until its next
 // block, so that what it does behind the answer counts.
 func BenchmarkFanOut(b *testing.B) {
-	needSocketIO(b)
+	needPackage(b, fanOutDir, "socket.io")
 	size := fanOutSize{warm: 100, idle: 5000, listeners: 2000, blocks: 11, rounds: 10}
 	if testing.Short() {
 		size = fanOutSize{warm: 100, idle: 1000, listeners: 500, blocks: 5, rounds: 20}

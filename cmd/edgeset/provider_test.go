@@ -35,10 +35,16 @@ type provider struct {
 // needProvider ends a test for which Node or the provider's packages are missing.
 func needProvider(t testing.TB) {
 	t.Helper()
-	const dir = "testdata/oidc"
+	needPackage(t, "testdata/oidc", "oidc-provider")
+}
+
+// needPackage ends a test for which Node, or a package that npm ci installs in a
+// folder, is missing.
+func needPackage(t testing.TB, dir, name string) {
+	t.Helper()
 	_, err := exec.LookPath("node")
 	if err == nil {
-		_, err = os.Stat(filepath.Join(dir, "node_modules", "oidc-provider"))
+		_, err = os.Stat(filepath.Join(dir, "node_modules", name))
 	}
 	if err != nil {
 		if os.Getenv("EDGESET_REQUIRE_TOOLS") != "" {

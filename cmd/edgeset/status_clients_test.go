@@ -6,9 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"os"
 	"os/exec"
-	"path/filepath"
 	"slices"
 	"sync"
 	"testing"
@@ -49,16 +47,7 @@ const maxClientEvents = 4096
 // needStatusClients ends a test for which Node or the packages are missing.
 func needStatusClients(t testing.TB) {
 	t.Helper()
-	_, err := exec.LookPath("node")
-	if err == nil {
-		_, err = os.Stat(filepath.Join(statusClientsDir, "node_modules", "eventsource"))
-	}
-	if err != nil {
-		if os.Getenv("EDGESET_REQUIRE_TOOLS") != "" {
-			t.Fatalf("%v: this test needs Node and what npm ci installs in cmd/edgeset/%s", err, statusClientsDir)
-		}
-		t.Skipf("%v: this test needs Node and what npm ci installs in cmd/edgeset/%s", err, statusClientsDir)
-	}
+	needPackage(t, statusClientsDir, "eventsource")
 }
 
 // newStatusClients starts the process.

@@ -23,8 +23,9 @@ var (
 	// ErrValueTooLarge: a value above MaxValueSize.
 	ErrValueTooLarge = errors.New("store: value is larger than 1 MiB")
 
-	// ErrTooLarge: a transaction above MaxTxnWrites, MaxTxnBytes or MaxMessages.
-	ErrTooLarge = errors.New("store: transaction is larger than 4,096 writes or 8 MiB, or publishes more than 4 MiB")
+	// ErrTooLarge: a transaction above MaxTxnWrites, MaxTxnBytes, MaxTxnLarge or
+	// MaxMessages.
+	ErrTooLarge = errors.New("store: transaction is larger than 4,096 writes, 8 MiB or 32 MiB of large values, or publishes more than 4 MiB")
 
 	// ErrBadSpace: a space name that is empty or longer than MaxSpaceSize.
 	ErrBadSpace = errors.New("store: space name must have 1 to 255 bytes")

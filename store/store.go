@@ -15,15 +15,17 @@ import (
 // Limits that every driver enforces, so that a plugin that runs on one driver
 // runs on all of them.
 const (
-	MaxKeySize    = 1 << 10 // bytes of one key
-	MaxValueSize  = 1 << 20 // bytes of one value
-	MaxTxnWrites  = 4096    // Put, PutStamped and Delete calls of one transaction
-	MaxTxnBytes   = 8 << 20 // bytes of keys and values written by one transaction
-	MaxMessages   = 4 << 20 // bytes of messages published by one transaction
-	MaxSpaceSize  = 255     // bytes of a space's name
-	MaxPageSize   = 1000    // entries one Scan returns
-	MaxPageBytes  = 1 << 20 // bytes of keys and values one Scan returns, first entry excepted
-	StampSize     = 8       // bytes that PutStamped puts between prefix and suffix
+	MaxKeySize    = 1 << 10  // bytes of one key
+	MaxValueSize  = 1 << 20  // bytes of one value
+	MaxTxnWrites  = 4096     // Put, PutStamped and Delete calls of one transaction
+	MaxTxnBytes   = 8 << 20  // bytes of keys and values written by one transaction, large values excepted
+	LargeValue    = 1 << 16  // bytes from which on a value is large
+	MaxTxnLarge   = 32 << 20 // bytes of large values written by one transaction
+	MaxMessages   = 4 << 20  // bytes of messages published by one transaction
+	MaxSpaceSize  = 255      // bytes of a space's name
+	MaxPageSize   = 1000     // entries one Scan returns
+	MaxPageBytes  = 1 << 20  // bytes of keys and values one Scan returns, first entry excepted
+	StampSize     = 8        // bytes that PutStamped puts between prefix and suffix
 	MaxStampedKey = MaxKeySize - StampSize
 )
 

@@ -92,11 +92,12 @@ func (c *committer) commit(t *txn) error {
 func (c *committer) take() []*txn {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	n, bytes, count := 0, maxBatchOverhead, 1
+	n, bytes, large, count := 0, maxBatchOverhead, 0, 1
 	for n < len(c.queue) {
 		bytes += c.queue[n].writeCost()
+		large += c.queue[n].large
 		count += c.queue[n].writes
-		if n > 0 && (bytes > c.maxBytes || count > c.maxCount) {
+		if n > 0 && (bytes > c.maxBytes || large > store.MaxTxnLarge || count > c.maxCount) {
 			break
 		}
 		n++
@@ -136,7 +137,7 @@ func (c *committer) commitGroup(group []*txn, leader *txn) {
 	ts, bytes := stamp, 0
 	for _, t := range group {
 		ts += uint64(len(t.overlay.stamped))
-		bytes += t.writeCost()
+		bytes += t.writeCost() + t.large
 	}
 	if err := c.refuse(bytes); err != nil {
 		for _, t := range group {

@@ -7,6 +7,8 @@ import (
 
 	"github.com/dgraph-io/badger/v4"
 	"github.com/dgraph-io/badger/v4/options"
+
+	"github.com/edgeset/edgeset/store"
 )
 
 // Durability says what an acknowledged commit survives.
@@ -146,7 +148,7 @@ func (o Options) badger(log badger.Logger) badger.Options {
 		// so it is kept away from everything that is overwritten often, and
 		// compaction does not wait for a fifth table as it does by default: it
 		// runs after some 128 MiB of writes to the tree, and on Close.
-		WithValueThreshold(64 << 10).
+		WithValueThreshold(store.LargeValue).
 		WithNumLevelZeroTables(2).
 		WithCompactL0OnClose(true).
 

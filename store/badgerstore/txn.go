@@ -29,6 +29,7 @@ type txn struct {
 
 	writes int // counted against store.MaxTxnWrites
 	bytes  int // counted against store.MaxTxnBytes
+	large  int // bytes of large values, counted against store.MaxTxnLarge
 
 	messages [][]byte // to be published; the subscribers' to keep
 	said     int      // bytes of them, counted against store.MaxMessages
@@ -250,11 +251,16 @@ func (t *txn) admit(keySize int, value []byte) error {
 		return store.ErrKeyTooLarge
 	case len(value) > store.MaxValueSize:
 		return store.ErrValueTooLarge
-	case t.writes+1 > store.MaxTxnWrites || t.bytes+keySize+len(value) > store.MaxTxnBytes:
+	}
+	bytes, large := t.bytes+keySize+len(value), t.large
+	if len(value) >= store.LargeValue {
+		bytes, large = t.bytes+keySize, t.large+len(value)
+	}
+	if t.writes+1 > store.MaxTxnWrites || bytes > store.MaxTxnBytes || large > store.MaxTxnLarge {
 		return store.ErrTooLarge
 	}
 	t.writes++
-	t.bytes += keySize + len(value)
+	t.bytes, t.large = bytes, large
 	return nil
 }
 
@@ -301,7 +307,8 @@ func (w *write) stamp(ts uint64) {
 }
 
 // writeCost is the most that the writes may count against Badger's limit for a
-// batch, in bytes.
+// batch, in bytes. Large values stand in the value log, and only where they stand
+// counts, which maxEntryOverhead has room for.
 func (t *txn) writeCost() int {
 	return t.bytes + t.writes*(len(t.prefix)+maxEntryOverhead)
 }

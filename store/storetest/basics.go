@@ -174,7 +174,7 @@ func testScans(t *testing.T, open Open) {
 func testLimits(t *testing.T, open Open) {
 	s := start(t, open)
 	text := func(n int) []byte { return bytes.Repeat([]byte("x"), n) }
-	big := text(store.MaxValueSize)
+	big, small := text(store.MaxValueSize), text(store.LargeValue-1)
 
 	for _, c := range []struct {
 		name string
@@ -196,8 +196,10 @@ func testLimits(t *testing.T, open Open) {
 		{"stamped value too large", func(tx store.Txn) error { return tx.PutStamped([]byte("k"), nil, text(store.MaxValueSize+1), 0) }, store.ErrValueTooLarge},
 		{"most writes", func(tx store.Txn) error { return manyWrites(tx, store.MaxTxnWrites) }, nil},
 		{"too many writes", func(tx store.Txn) error { return manyWrites(tx, store.MaxTxnWrites+1) }, store.ErrTooLarge},
-		{"most bytes", func(tx store.Txn) error { return manyBytes(tx, big, store.MaxTxnBytes) }, nil},
-		{"too many bytes", func(tx store.Txn) error { return manyBytes(tx, big, store.MaxTxnBytes+1) }, store.ErrTooLarge},
+		{"most bytes", func(tx store.Txn) error { return manyBytes(tx, small, store.MaxTxnBytes) }, nil},
+		{"too many bytes", func(tx store.Txn) error { return manyBytes(tx, small, store.MaxTxnBytes+1) }, store.ErrTooLarge},
+		{"most of large values", func(tx store.Txn) error { return manyLarge(tx, big, store.MaxTxnLarge) }, nil},
+		{"too much of large values", func(tx store.Txn) error { return manyLarge(tx, big, store.MaxTxnLarge+1) }, store.ErrTooLarge},
 		{"most of all", mostOfAll, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -273,11 +275,31 @@ func manyBytes(tx store.Txn, big []byte, n int) error {
 	return nil
 }
 
+// manyLarge writes n bytes in large values.
+func manyLarge(tx store.Txn, big []byte, n int) error {
+	for i := 0; n > 0; i++ {
+		size := min(n, len(big))
+		if left := n - size; left > 0 && left < store.LargeValue {
+			size -= store.LargeValue
+		}
+		if err := tx.Put(fmt.Appendf(nil, "large/%04d", i), big[:size], 0); err != nil {
+			return err
+		}
+		n -= size
+	}
+	return nil
+}
+
 // mostOfAll writes as much as is allowed in every respect at once: no driver may
 // find that its own limits are tighter because of what it adds to each entry.
 func mostOfAll(tx store.Txn) error {
+	big := bytes.Repeat([]byte("v"), store.MaxValueSize)
 	value := bytes.Repeat([]byte("v"), store.MaxTxnBytes/store.MaxTxnWrites-store.MaxKeySize)
 	for i := range store.MaxTxnWrites {
+		value := value
+		if i < store.MaxTxnLarge/store.MaxValueSize {
+			value = big
+		}
 		if err := tx.Put(fmt.Appendf(nil, "%0*d", store.MaxKeySize, i), value, 0); err != nil {
 			return err
 		}

@@ -25,6 +25,7 @@ const (
 	GrantKV        = "kv"        // a key space of its own
 	GrantPasswords = "passwords" // HashPassword and VerifyPassword
 	GrantEvents    = "events"    // sockets, streams, and Publish
+	GrantBlobs     = "blobs"     // files that are uploaded, pictures, and blobs
 )
 
 // A Family is a part of the URL space with one form of errors. The host answers
@@ -103,6 +104,9 @@ type Route struct {
 	// milliseconds, rounded up; 0: the host's limit, which holds if it is
 	// smaller, too.
 	Deadline time.Duration
+	// ETag: the host makes an entity tag of what a GET answers, so that who has it
+	// already need not be sent it again.
+	ETag bool
 	// Stream: the connection stays open behind the answer, which is BodyEvents,
 	// and gets more events, if the call has subscribed it. A stream writes.
 	Stream bool
@@ -133,6 +137,9 @@ const (
 	FormBody BodyMode = "form" // urlencoded or multipart fields
 	RawBody  BodyMode = "raw"  // bytes as they are
 	AnyBody  BodyMode = "any"  // what the Content-Type says: fields (without files), JSON, or else bytes
+	// UploadBody is FormBody with files, which the host keeps aside. The body is read
+	// as it comes, and may be as large as the host takes uploads.
+	UploadBody BodyMode = "upload"
 )
 
 // A CredentialSource tells the host where a kind of credential stands in a
@@ -204,6 +211,8 @@ func (d *Description) Append(w *Writer) {
 		w.Int(int64(r.MaxBody))
 		w.Key("deadline")
 		w.Int(int64((r.Deadline + time.Millisecond - 1) / time.Millisecond))
+		w.Key("etag")
+		w.Bool(r.ETag)
 		w.Key("stream")
 		w.Bool(r.Stream)
 		w.End()
@@ -385,7 +394,7 @@ func readRoute(v Value, families int) (Route, error) {
 	r := Route{Method: f.text("method"), Pattern: f.text("pattern")}
 	f.where += " " + r.Method + " " + r.Pattern
 	r.Family, r.MaxBody = f.int("family"), f.int("max_body")
-	r.Write, r.Optional, r.Stream = f.bool("write"), f.bool("optional"), f.bool("stream")
+	r.Write, r.Optional, r.Stream, r.ETag = f.bool("write"), f.bool("optional"), f.bool("stream"), f.bool("etag")
 	r.Auth, r.Body = f.texts("auth"), BodyMode(f.text("body"))
 	deadline := f.int("deadline")
 	r.Deadline = time.Duration(deadline) * time.Millisecond
@@ -398,9 +407,9 @@ func readRoute(v Value, families int) (Route, error) {
 		return r, fmt.Errorf("%s: method: want GET, POST, PUT, PATCH or DELETE", f.where)
 	}
 	switch r.Body {
-	case NoBody, JSONBody, FormBody, RawBody, AnyBody:
+	case NoBody, JSONBody, FormBody, RawBody, AnyBody, UploadBody:
 	default:
-		return r, fmt.Errorf("%s: body %q: want json, form, raw, any or nothing", f.where, r.Body)
+		return r, fmt.Errorf("%s: body %q: want json, form, upload, raw, any or nothing", f.where, r.Body)
 	}
 	if len(r.Pattern) == 0 || r.Pattern[0] != '/' {
 		return r, fmt.Errorf("%s: want the pattern to begin with '/'", f.where)
@@ -410,6 +419,9 @@ func readRoute(v Value, families int) (Route, error) {
 	}
 	if r.Stream && (r.Method != "GET" || !r.Write) {
 		return r, fmt.Errorf("%s: stream: want a GET that writes", f.where)
+	}
+	if r.ETag && r.Method != "GET" {
+		return r, fmt.Errorf("%s: etag: want a GET", f.where)
 	}
 	if r.MaxBody < 0 {
 		return r, fmt.Errorf("%s: max_body %d is negative", f.where, r.MaxBody)

@@ -59,13 +59,14 @@ func shorter(v abi.Value, n int) abi.Value {
 func TestRequestsComeThrough(t *testing.T) {
 	caller := abi.Caller{Account: "a1", App: "app", Proof: "token", Token: "t1", Expires: 1700000000000000,
 		Scheme: "md5", Name: "Ann", Limit: 100, Window: 3600}
+	files := []abi.File{{Field: "image", Name: "me é.jpg", Type: "image/jpeg", Size: 1 << 40}, {}}
 	sent := abi.Request{
 		Kind: abi.CallRequest, Route: 300, Method: "POST", Path: "/v2/ü", Params: abi.Value(pairs("x", "y")),
 		Query: pairs("q", "1"), Headers: pairs("Content-Type", "application/json"),
 		BodyKind: abi.BodyValue, Body: value(func(w *abi.Writer) { w.Array(); w.Int(-5); w.End() }),
 		Caller: caller, Credential: abi.Credential{Kind: "token", Value: "secret", Family: "/v2", Origin: "https://app.example"},
 		Time: 1700000000000001, Remote: "2001:db8::1", ID: "r1", BaseURL: "https://example.org", Target: "/v2/%C3%BC", AnyHost: true,
-		Connection: "c1",
+		Connection: "c1", Files: files,
 	}
 	frame := value(sent.Append)
 	if !frame.Valid() {
@@ -82,10 +83,13 @@ func TestRequestsComeThrough(t *testing.T) {
 				Query: sent.Query, Headers: sent.Headers, BodyKind: sent.BodyKind, Body: sent.Body,
 				Caller: got.Caller, Credential: got.Credential,
 				Time: sent.Time, Remote: []byte(sent.Remote), ID: []byte(sent.ID), BaseURL: []byte(sent.BaseURL), Target: []byte(sent.Target), AnyHost: true,
-				Connection: []byte("c1"),
+				Connection: []byte("c1"), Files: got.Files,
 			}
 			if !reflect.DeepEqual(got, want) {
 				t.Errorf("got %+v\nwant %+v", got, want)
+			}
+			if list := abi.ReadFiles(got.Files); !reflect.DeepEqual(list, files) {
+				t.Errorf("files %+v", list)
 			}
 			for _, v := range []abi.Value{got.Caller, longer(t, got.Caller)} {
 				if c, err := abi.ReadCaller(v); err != nil || c != caller {
@@ -294,7 +298,7 @@ func TestDescriptionsThatAreRefused(t *testing.T) {
 		{"a relative prefix", func(d *abi.Description) { d.Families[1].Prefix = "v1" }, `description: family 1: prefix "v1": want it to begin with '/'`},
 		{"a relative pattern", func(d *abi.Description) { d.Routes[0].Pattern = "a" }, "description: route GET a: want the pattern to begin with '/'"},
 		{"an unknown method", func(d *abi.Description) { d.Routes[0].Method = "get" }, "description: route get /v1/a/:b: method: want GET, POST, PUT, PATCH or DELETE"},
-		{"an unknown body", func(d *abi.Description) { d.Routes[1].Body = "xml" }, `description: route POST /x: body "xml": want json, form, raw, any or nothing`},
+		{"an unknown body", func(d *abi.Description) { d.Routes[1].Body = "xml" }, `description: route POST /x: body "xml": want json, form, upload, raw, any or nothing`},
 		{"a family that is not there", func(d *abi.Description) { d.Routes[1].Family = 2 }, "description: route POST /x: family 2 is not one of the 2 described"},
 		{"a negative size", func(d *abi.Description) { d.Routes[1].MaxBody = -1 }, "description: route POST /x: max_body -1 is negative"},
 		{"a negative deadline", func(d *abi.Description) { d.Routes[1].Deadline = -time.Minute }, "description: route POST /x: deadline of -59999 ms: want 0 to 86400000"},

@@ -33,6 +33,23 @@ type Host interface {
 	// and with ErrTooLarge beyond MaxMessages and MaxMessageSize.
 	Publish(message Value) error
 
+	// Image makes renditions of a picture that was uploaded with the request, natively,
+	// and once, however often the call is run. What is wrong with the picture is the
+	// Image's Code. It fails with ErrArgument if there is no such file.
+	Image(*ImageQuery) (*Image, error)
+	// KeepFile returns a file that was uploaded with the request as a blob.
+	KeepFile(index int) (Blob, error)
+	// LinkBlob links a name to a blob: one of the request, that Image or KeepFile has
+	// returned, or one that is kept already. A blob is kept as long as a name is linked
+	// to it. It fails with ErrArgument if there is no such blob, and with ErrTooLarge
+	// if the transaction has no room for one that is new.
+	LinkBlob(id BlobID, name []byte) error
+	// UnlinkBlob takes a name off a blob; one that is not linked to it is no error.
+	// The blob goes with the last one.
+	UnlinkBlob(id BlobID, name []byte) error
+	// FindBlob tells whether a blob is kept, and how many bytes it has.
+	FindBlob(id BlobID) (size int64, found bool, err error)
+
 	// HashPassword returns a hash for storing (argon2id, made natively).
 	HashPassword(password []byte) ([]byte, error)
 	// VerifyPassword compares a password with a hash, in the same time whether
@@ -101,7 +118,7 @@ const (
 var (
 	ErrKey      = errors.New("key must have 1 to 1,000 bytes")
 	ErrValue    = errors.New("value is larger than 1 MiB")
-	ErrTooLarge = errors.New("transaction is larger than 4,096 writes or 8 MiB, or publishes more than 1,024 messages or 4 MiB")
+	ErrTooLarge = errors.New("transaction is larger than 4,096 writes, 8 MiB or 32 MiB of values of 64 KiB and more, or publishes more than 1,024 messages or 4 MiB")
 	ErrReadOnly = errors.New("write in a call that was declared read-only")
 	ErrDenied   = errors.New("not granted by the manifest")
 	ErrArgument = errors.New("argument is not what the contract says")

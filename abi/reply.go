@@ -7,7 +7,7 @@ type Reply struct {
 	Status   int
 	Headers  Pairs // nil: none
 	BodyKind BodyKind
-	Body     Value // BodyRaw: a byte string; BodyError and BodyRefusal: [code, message, detail]; BodyCaller: a Caller
+	Body     Value // BodyRaw, BodyBlob: a byte string; BodyError and BodyRefusal: [code, message, detail]; BodyCaller: a Caller
 }
 
 const replyFields = 4
@@ -54,7 +54,11 @@ func ReadReply(frame []byte, p *Reply) error {
 		return ErrFrame
 	}
 	switch p.BodyKind {
-	case BodyNone, BodyValue, BodyCaller, BodyError, BodyRefusal:
+	case BodyNone, BodyValue, BodyCaller, BodyError, BodyRefusal, BodyPlist, BodyXML:
+	case BodyBlob:
+		if id, _ := body.Bytes(); len(id) != len(BlobID{}) {
+			return ErrFrame
+		}
 	case BodyEvents:
 		if !validEvents(body) {
 			return ErrFrame

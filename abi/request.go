@@ -17,6 +17,9 @@ const (
 	BodyCaller           // of a reply to CallAuthenticate: a Caller
 	BodyRefusal          // of a reply: like BodyError, but what the call wrote is committed
 	BodyEvents           // of a reply on a stream: an array of records [event, id, data]
+	BodyPlist            // of a reply: a value, to be rendered as a property list
+	BodyXML              // of a reply: an element, to be rendered as an XML document
+	BodyBlob             // of a reply: the id of a blob, which the host sends
 )
 
 // Pairs is a list of names and values, kept as the MessagePack array
@@ -165,15 +168,16 @@ type Request struct {
 	Target     string     // path and query as they were sent, credentials included: for a plugin that checks these
 	AnyHost    bool       // nobody but the client says that BaseURL is a name of the deployment
 	Connection string     // id of the socket that an event came over, or of the stream that a call may open
+	Files      []File     // that were uploaded, beside the fields of a BodyForm
 }
 
 // How many elements the frames have. A reader takes more.
 const (
-	requestFields    = 18
+	requestFields    = 19
 	callerFields     = 9
 	credentialFields = 4
 
-	leastRequestFields    = 15 // what the first readers knew; later ones 17
+	leastRequestFields    = 15 // what the first readers knew; later ones 17 and 18
 	leastCallerFields     = 5
 	leastCredentialFields = 2
 )
@@ -213,6 +217,14 @@ func (q *Request) Append(w *Writer) {
 	w.Text(q.Target)
 	w.Bool(q.AnyHost)
 	w.Text(q.Connection)
+	if len(q.Files) == 0 {
+		w.Nil()
+		return
+	}
+	w.FixedArray(len(q.Files))
+	for i := range q.Files {
+		q.Files[i].Append(w)
+	}
 }
 
 // ErrFrame is returned for a frame that is not what the contract says.
@@ -239,6 +251,7 @@ type RawRequest struct {
 	Target     []byte
 	AnyHost    bool
 	Connection []byte
+	Files      Value // for ReadFiles
 }
 
 // ReadRequest takes a frame apart.
@@ -263,7 +276,7 @@ func ReadRequest(frame []byte, q *RawRequest) error {
 	q.Remote = r.TextBytes()
 	q.ID = r.TextBytes()
 	q.BaseURL = r.TextBytes()
-	q.Target, q.AnyHost, q.Connection = nil, false, nil
+	q.Target, q.AnyHost, q.Connection, q.Files = nil, false, nil, nil
 	n -= leastRequestFields
 	if n >= 2 {
 		q.Target, q.AnyHost = r.TextBytes(), r.Bool()
@@ -271,6 +284,10 @@ func ReadRequest(frame []byte, q *RawRequest) error {
 	}
 	if n >= 1 {
 		q.Connection = r.TextBytes()
+		n--
+	}
+	if n >= 1 {
+		q.Files = r.Value()
 		n--
 	}
 	r.Skip(n)

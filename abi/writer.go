@@ -67,6 +67,21 @@ func (w *Writer) Array() { w.begin(headArray32) }
 // Map opens a map. What follows are pairs of Key and a value.
 func (w *Writer) Map() { w.begin(headMap32) }
 
+// Element opens an element, of a value that is rendered as XML: attributes are pairs
+// of a name and a value; what follows, until End, are texts, numbers and elements.
+func (w *Writer) Element(name string, attributes ...string) {
+	w.Array()
+	w.Text(name)
+	if len(attributes) == 0 {
+		w.Nil()
+		return
+	}
+	w.FixedArray(len(attributes))
+	for _, a := range attributes {
+		w.Text(a)
+	}
+}
+
 // End closes the innermost array or map.
 func (w *Writer) End() {
 	w.depth--

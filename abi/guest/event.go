@@ -18,15 +18,16 @@ type Socket struct {
 // sockets or streams asks for the grant "events".
 func (f *Family) Socket(path string) *Socket {
 	d := &f.p.desc
-	f.p.needEvents()
+	f.p.needGrant(abi.GrantEvents)
 	d.Sockets = append(d.Sockets, abi.Socket{Path: path, Family: f.index})
 	f.p.events = append(f.p.events, nil)
 	return &Socket{f.p, len(d.Sockets) - 1}
 }
 
-func (p *Plugin) needEvents() {
-	if !slices.Contains(p.desc.Grants, abi.GrantEvents) {
-		p.Need(abi.GrantEvents)
+// needGrant asks for a grant, once.
+func (p *Plugin) needGrant(grant string) {
+	if !slices.Contains(p.desc.Grants, grant) {
+		p.Need(grant)
 	}
 }
 

@@ -146,6 +146,14 @@ func Any(r *abi.Route) { r.Body = abi.AnyBody }
 // MaxBody bounds the body, in bytes, below the host's own limit.
 func MaxBody(n int) RouteOption { return func(r *abi.Route) { r.MaxBody = n } }
 
+// Upload has the host parse the body as a form and keep aside the files in it: see
+// Request.Files. A plugin that takes uploads asks for the grant "blobs".
+func Upload(r *abi.Route) { r.Body = abi.UploadBody }
+
+// ETag has the host make an entity tag of each answer of a GET: who has it already is
+// told so, with 304, instead of being sent it again.
+func ETag(r *abi.Route) { r.ETag = true }
+
 // Stream keeps the connection open behind the answer, as Server-Sent Events: see
 // Response.Event and Request.Subscribe.
 func Stream(r *abi.Route) { r.Stream, r.Write = true, true }
@@ -164,7 +172,10 @@ func (f *Family) Handle(method, pattern string, h Handler, opts ...RouteOption) 
 		opt(&r)
 	}
 	if r.Stream {
-		f.p.needEvents()
+		f.p.needGrant(abi.GrantEvents)
+	}
+	if r.Body == abi.UploadBody {
+		f.p.needGrant(abi.GrantBlobs)
 	}
 	f.p.desc.Routes = append(f.p.desc.Routes, r)
 	f.p.handlers = append(f.p.handlers, h)

@@ -38,6 +38,31 @@ func (w *Response) Value() *abi.Writer {
 	return w.body
 }
 
+// Plist returns the writer of the body, a value that the host renders as an Apple
+// property list: maps become dictionaries, whose entries that are null are left out.
+func (w *Response) Plist() *abi.Writer {
+	w.kind = abi.BodyPlist
+	return w.body
+}
+
+// XML returns the writer of the body, an element (see abi.Writer.Element) that the host
+// renders as an XML document of this Content-Type. What people have typed goes in as it
+// is: the host sees to it that it stays text.
+func (w *Response) XML(contentType string) *abi.Writer {
+	w.Header("Content-Type", contentType)
+	w.kind = abi.BodyXML
+	return w.body
+}
+
+// Blob has the host send a blob, as this Content-Type: whole or in ranges, as the
+// client asks.
+func (w *Response) Blob(contentType string, id abi.BlobID) {
+	w.Header("Content-Type", contentType)
+	w.kind = abi.BodyBlob
+	w.body.Reset(w.body.Value())
+	w.body.Bytes(id[:])
+}
+
 // Bytes makes the body these bytes, of this Content-Type.
 func (w *Response) Bytes(contentType string, b []byte) {
 	w.Header("Content-Type", contentType)

@@ -85,6 +85,21 @@ func fetch(request unsafe.Pointer, requestLen uint32, buf unsafe.Pointer, size u
 //go:wasmimport edge publish
 func publish(message unsafe.Pointer, messageLen uint32) int64
 
+//go:wasmimport edge image
+func image(query unsafe.Pointer, queryLen uint32, buf unsafe.Pointer, size uint32) int64
+
+//go:wasmimport edge blob_file
+func blobFile(index uint32, buf unsafe.Pointer, size uint32) int64
+
+//go:wasmimport edge blob_link
+func blobLink(id unsafe.Pointer, name unsafe.Pointer, nameLen uint32) int64
+
+//go:wasmimport edge blob_unlink
+func blobUnlink(id unsafe.Pointer, name unsafe.Pointer, nameLen uint32) int64
+
+//go:wasmimport edge blob_size
+func blobSize(id unsafe.Pointer) int64
+
 // take copies the result that did not fit the last call's buffer.
 //
 //go:wasmimport edge take
@@ -213,6 +228,45 @@ func (h *imports) Scan(r abi.Range) (abi.Page, error) {
 func (h *imports) Publish(message abi.Value) error {
 	m, mn := ptr(message)
 	return check(publish(m, mn))
+}
+
+func (h *imports) Image(query *abi.ImageQuery) (*abi.Image, error) {
+	var w abi.Writer
+	query.Append(&w)
+	q, qn := ptr(w.Value())
+	b, bn := ptr(h.room)
+	record, err := h.result(image(q, qn, b, bn))
+	if err != nil {
+		return nil, err
+	}
+	return abi.ReadImage(record)
+}
+
+func (h *imports) KeepFile(index int) (abi.Blob, error) {
+	b, bn := ptr(h.room)
+	record, err := h.result(blobFile(uint32(index), b, bn))
+	if err != nil {
+		return abi.Blob{}, err
+	}
+	return abi.ReadBlob(record)
+}
+
+func (h *imports) LinkBlob(id abi.BlobID, name []byte) error {
+	n, nn := ptr(name)
+	return check(blobLink(unsafe.Pointer(&id), n, nn))
+}
+
+func (h *imports) UnlinkBlob(id abi.BlobID, name []byte) error {
+	n, nn := ptr(name)
+	return check(blobUnlink(unsafe.Pointer(&id), n, nn))
+}
+
+func (h *imports) FindBlob(id abi.BlobID) (int64, bool, error) {
+	n := blobSize(unsafe.Pointer(&id))
+	if n == abi.CodeNotFound {
+		return 0, false, nil
+	}
+	return n, n >= 0, check(n)
 }
 
 func (h *imports) HashPassword(password []byte) ([]byte, error) {

@@ -48,6 +48,7 @@ type Request struct {
 	Path    string            // with its query, as in a URL
 	JSON    string            // a JSON body
 	Form    url.Values        // or a form
+	Files   []File            // that are uploaded with the form
 	Raw     []byte            // or bytes
 	Headers map[string]string //
 	Caller  *abi.Caller       // instead of the client's
@@ -101,6 +102,10 @@ func (c *Client) Do(q Request) *Response {
 			return c.failure(&abi.Error{Status: 400, Code: "bad_json", Message: err.Error()}, route.Family)
 		}
 		f.BodyKind = abi.BodyValue
+	case route.Body == abi.UploadBody:
+		f.BodyKind, f.Body, f.Files = abi.BodyForm, queryPairs(c.t, q.Form.Encode()), files(q.Files)
+		c.Host.files = q.Files
+		defer func() { c.Host.files = nil }()
 	case route.Body == abi.FormBody:
 		f.BodyKind, f.Body = abi.BodyForm, queryPairs(c.t, q.Form.Encode())
 	case route.Body == abi.RawBody:
@@ -215,7 +220,7 @@ func (c *Client) do(f *abi.Request, readOnly bool, family int) *Response {
 		txn.commit()
 	}
 	if reply.BodyKind != abi.BodyError && reply.BodyKind != abi.BodyRefusal {
-		return response(reply)
+		return c.Host.response(reply)
 	}
 	e, err := abi.ReadError(reply.Status, reply.Body)
 	if err != nil {

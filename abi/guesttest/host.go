@@ -28,6 +28,8 @@ type Host struct {
 	Web func(*abi.Fetch) *abi.FetchReply
 
 	body    []byte // of the request that is under way
+	files   []File // uploaded with it
+	blobs   map[abi.BlobID]blob
 	entries map[string]entry
 	stamp   int64
 
@@ -44,7 +46,7 @@ type entry struct {
 func NewHost(t testing.TB) *Host {
 	return &Host{
 		t: t, Now: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC),
-		Settings: map[string]string{}, entries: map[string]entry{},
+		Settings: map[string]string{}, entries: map[string]entry{}, blobs: map[abi.BlobID]blob{},
 	}
 }
 
@@ -65,6 +67,8 @@ type txn struct {
 	*Host
 	readOnly bool
 	view     map[string]entry
+	blobView map[abi.BlobID]blob
+	pending  map[abi.BlobID][]byte // blobs of the request
 	stamped  []stamped
 	writes   int
 	bytes    int
@@ -80,7 +84,7 @@ type stamped struct {
 }
 
 func (h *Host) begin(readOnly bool) *txn {
-	return &txn{Host: h, readOnly: readOnly, view: maps.Clone(h.entries)}
+	return &txn{Host: h, readOnly: readOnly, view: maps.Clone(h.entries), blobView: maps.Clone(h.blobs)}
 }
 
 func (x *txn) commit() {
@@ -89,7 +93,7 @@ func (x *txn) commit() {
 		key := binary.BigEndian.AppendUint64(slices.Clone(s.prefix), uint64(x.stamp))
 		x.view[string(append(key, s.suffix...))] = s.entry
 	}
-	x.entries = x.view
+	x.entries, x.blobs = x.view, x.blobView
 	for _, m := range x.messages {
 		x.apply(m)
 	}

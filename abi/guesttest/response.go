@@ -15,8 +15,9 @@ import (
 type Response struct {
 	Status  int
 	Headers map[string]string
-	Value   abi.Value   // of a value
-	Raw     []byte      // of a raw body
+	Kind    abi.BodyKind
+	Value   abi.Value   // of a value, a property list, or an element
+	Raw     []byte      // of a raw body, or of a blob
 	Err     *abi.Error  // of a refusal
 	Events  []Event     // that a stream begins with; Args has the data
 	Stream  *Connection // what a stream gets from then on; nil if it has ended
@@ -61,12 +62,15 @@ func (r *Response) String() string {
 	return fmt.Sprintf("%d %s%s", r.Status, body, r.Raw)
 }
 
-func response(p abi.Reply) *Response {
-	r := &Response{Status: p.Status, Headers: headers(p.Headers)}
+func (h *Host) response(p abi.Reply) *Response {
+	r := &Response{Status: p.Status, Kind: p.BodyKind, Headers: headers(p.Headers)}
 	switch p.BodyKind {
 	case abi.BodyRaw:
 		r.Raw, _ = p.Body.Bytes()
-	case abi.BodyValue:
+	case abi.BodyBlob:
+		id, _ := p.Body.Bytes()
+		r.Raw = h.Blob(abi.BlobID(id))
+	case abi.BodyValue, abi.BodyPlist, abi.BodyXML:
 		r.Value, r.JSON = p.Body, decode(p.Body)
 	case abi.BodyEvents:
 		for it := p.Body.Items(); it.Next(); {

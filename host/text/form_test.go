@@ -188,7 +188,7 @@ func TestMultipart(t *testing.T) {
 		{name: "a file without a name", body: form("--b\nContent-Disposition: form-data; name=\"photo\"; filename=\"\"\n\nx\n--b--\n"),
 			limits: text.MultipartLimits{File: func(text.File) error { return nil }}, err: `multipart form: field "photo" is a file, and files are not taken here`},
 		{name: "a body cut short", body: form("--b\nContent-Disposition: form-data; name=\"a\"\n\n1"), err: `multipart form: field "a": unexpected EOF`},
-		{name: "no form", body: []byte("hello"), err: "multipart form: part 1: multipart: NextPart: EOF"},
+		{name: "no form", body: []byte("hello"), err: "multipart form: part 1: multipart: NextPart: unexpected EOF"},
 		{name: "a part without a name", body: form("--b\nContent-Disposition: form-data\n\n1\n--b--\n"), err: "multipart form: part 1: Content-Disposition has no name"},
 		{name: "a part that is no field", body: form("--b\nContent-Type: text/plain\n\n1\n--b--\n"), err: "multipart form: part 1: want a header Content-Disposition: form-data"},
 		{name: "text that is not UTF-8", body: form("--b\nContent-Disposition: form-data; name=\"a\"\n\n\xff\n--b--\n"), err: `multipart form: field "a" is not UTF-8`},
@@ -203,7 +203,7 @@ func TestMultipart(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var w abi.Writer
-			err := text.AppendMultipart(&w, c.body, "b", c.limits)
+			err := text.AppendMultipart(&w, bytes.NewReader(c.body), "b", c.limits)
 			if c.err != "" {
 				if err == nil || err.Error() != c.err || !errors.Is(err, text.ErrMultipart) {
 					t.Errorf("got %v, want %s", err, c.err)
@@ -221,7 +221,7 @@ func TestMultipart(t *testing.T) {
 	t.Run("a file goes to who takes it", func(t *testing.T) {
 		var w abi.Writer
 		var got []string
-		err := text.AppendMultipart(&w, form(photo), "b", text.MultipartLimits{File: func(f text.File) error {
+		err := text.AppendMultipart(&w, bytes.NewReader(form(photo)), "b", text.MultipartLimits{File: func(f text.File) error {
 			content, err := io.ReadAll(f.Content)
 			got = []string{f.Field, f.Name, f.ContentType, string(content)}
 			return err
@@ -233,14 +233,14 @@ func TestMultipart(t *testing.T) {
 	t.Run("an error of its taker is passed on", func(t *testing.T) {
 		var w abi.Writer
 		full := errors.New("disk full")
-		err := text.AppendMultipart(&w, form(photo), "b", text.MultipartLimits{File: func(text.File) error { return full }})
+		err := text.AppendMultipart(&w, bytes.NewReader(form(photo)), "b", text.MultipartLimits{File: func(text.File) error { return full }})
 		if err != full {
 			t.Errorf("got %v", err)
 		}
 	})
 	for _, boundary := range []string{"", strings.Repeat("b", 71)} {
 		var w abi.Writer
-		if err := text.AppendMultipart(&w, nil, boundary, text.MultipartLimits{}); !errors.Is(err, text.ErrMultipart) {
+		if err := text.AppendMultipart(&w, bytes.NewReader(nil), boundary, text.MultipartLimits{}); !errors.Is(err, text.ErrMultipart) {
 			t.Errorf("boundary %q: %v", boundary, err)
 		}
 	}
@@ -254,7 +254,7 @@ func FuzzAppendMultipart(f *testing.F) {
 	f.Add([]byte{}, "\x01", "")
 	f.Fuzz(func(t *testing.T, body []byte, name, value string) {
 		var w abi.Writer
-		if err := text.AppendMultipart(&w, body, "b", text.MultipartLimits{}); err == nil {
+		if err := text.AppendMultipart(&w, bytes.NewReader(body), "b", text.MultipartLimits{}); err == nil {
 			readable(t, w.Value())
 		}
 		// What a client writes by the book comes through as it is.
@@ -271,7 +271,7 @@ func FuzzAppendMultipart(f *testing.F) {
 		}
 		mw.Close()
 		w.Reset(nil)
-		if err := text.AppendMultipart(&w, b.Bytes(), mw.Boundary(), text.MultipartLimits{Text: 10 << 20}); err != nil {
+		if err := text.AppendMultipart(&w, &b, mw.Boundary(), text.MultipartLimits{Text: 10 << 20}); err != nil {
 			t.Fatalf("%q: %v", b.Bytes(), err)
 		}
 		readable(t, w.Value())

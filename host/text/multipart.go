@@ -8,6 +8,7 @@ import (
 	"mime"
 	"mime/multipart"
 	"net/textproto"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/edgeset/edgeset/abi"
@@ -38,19 +39,19 @@ var ErrMultipart = errors.New("multipart form")
 
 // AppendMultipart writes the text fields of a multipart/form-data body as the
 // array that abi.Pairs reads. After an error w is of no use until it is reset.
-func AppendMultipart(w *abi.Writer, body []byte, boundary string, limits MultipartLimits) error {
+func AppendMultipart(w *abi.Writer, body io.Reader, boundary string, limits MultipartLimits) error {
 	orDefault(&limits.Fields, MaxFields)
 	orDefault(&limits.Header, 8<<10)
 	orDefault(&limits.Text, 1<<20)
 	if boundary == "" || len(boundary) > 70 { // RFC 2046, 5.1.1
 		return fmt.Errorf("%w: want a boundary of 1 to 70 characters in Content-Type", ErrMultipart)
 	}
-	parts := multipart.NewReader(bytes.NewReader(body), boundary)
+	parts := multipart.NewReader(io.MultiReader(body, strings.NewReader("\r\n"), cutShort{}), boundary)
 	left := limits.Text
 	var content bytes.Buffer
 	w.Array()
 	for n := 1; ; n++ {
-		part, err := parts.NextPart()
+		part, err := parts.NextRawPart()
 		if err == io.EOF {
 			w.End()
 			return nil
@@ -100,6 +101,14 @@ func AppendMultipart(w *abi.Writer, body []byte, boundary string, limits Multipa
 		w.TextBytes(content.Bytes())
 	}
 }
+
+// cutShort stands behind a body, and a line break in front of it, as the last line
+// may lack its own. Who reads it has not seen the last boundary: package multipart
+// would take a body that ends in the headers of a part for a whole one.
+type cutShort struct{}
+
+// Read makes cutShort an io.Reader.
+func (cutShort) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
 
 func orDefault(n *int, def int) {
 	if *n == 0 {

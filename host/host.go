@@ -18,6 +18,7 @@ import (
 
 	"github.com/edgeset/edgeset/host/admin"
 	"github.com/edgeset/edgeset/host/deploy"
+	"github.com/edgeset/edgeset/host/edge"
 	"github.com/edgeset/edgeset/host/engine"
 	"github.com/edgeset/edgeset/host/gateway"
 	"github.com/edgeset/edgeset/store"
@@ -81,6 +82,12 @@ func (h *Host) open(ctx context.Context) (err error) {
 	if err = os.MkdirAll(c.Data, 0o700); err != nil {
 		return fmt.Errorf("host: data: %w", err)
 	}
+	// Files of uploads lose their names when they are made. One whose process was
+	// killed in between has kept it.
+	spool := filepath.Join(c.Data, "spool")
+	if err = errors.Join(os.RemoveAll(spool), os.Mkdir(spool, 0o700)); err != nil {
+		return fmt.Errorf("host: data: %w", err)
+	}
 	token, err := admin.Token(c.Data, true)
 	if err != nil {
 		return err
@@ -95,7 +102,7 @@ func (h *Host) open(ctx context.Context) (err error) {
 	}
 	h.gateway = gateway.New(gateway.Config{
 		Store: h.store, Log: c.Log, Access: c.Access, Proxies: c.Proxies,
-		MaxConns: c.MaxConns, MaxConnsIP: c.MaxConnsIP,
+		MaxConns: c.MaxConns, MaxConnsIP: c.MaxConnsIP, Spool: spool,
 	})
 	if err = h.gateway.Set(h.deployments); err != nil {
 		return err
@@ -124,7 +131,7 @@ func (h *Host) load(ctx context.Context) (err error) {
 	if h.engine, err = engine.New(engine.Config{CacheDir: cache, Compiler: c.Compiler, Logger: c.Log}); err != nil {
 		return err
 	}
-	loader := deploy.Loader{Engine: h.engine, Embedded: c.Embedded, Log: c.Log}
+	loader := deploy.Loader{Engine: h.engine, Embedded: c.Embedded, Log: c.Log, Pictures: edge.NewPictures(0, 0)}
 	h.deployments, err = loader.LoadAll(ctx, c.Manifest.Deployments)
 	return err
 }

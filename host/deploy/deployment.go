@@ -23,7 +23,7 @@ import (
 const embeddedScheme = "embedded:"
 
 // grants are what a manifest can give.
-var grants = []string{abi.GrantKV, abi.GrantPasswords, abi.GrantEvents}
+var grants = []string{abi.GrantKV, abi.GrantPasswords, abi.GrantEvents, abi.GrantBlobs}
 
 // A Runner answers calls: a version of a Wasm plugin, or, in benchmarks, the
 // same handlers compiled natively.
@@ -76,6 +76,7 @@ type Loader struct {
 	Engine   *engine.Engine
 	Embedded fs.FS // holds <plugin>.wasm
 	Log      *slog.Logger
+	Pictures *edge.Pictures // nil: plugins make none
 }
 
 // Load loads all of a deployment's plugins. If one of them cannot be used, none
@@ -159,7 +160,7 @@ func (l *Loader) plugin(ctx context.Context, spec PluginSpec) (*Plugin, error) {
 		return nil, err
 	}
 	p := &Plugin{Spec: spec, Edge: &edge.Plugin{
-		Name: spec.Name, Config: spec.Config, Grants: spec.Grants, Log: l.Log,
+		Name: spec.Name, Config: spec.Config, Grants: spec.Grants, Log: l.Log, Pictures: l.Pictures,
 	}}
 	if len(spec.Egress) > 0 {
 		if p.Edge.Egress, err = extism.NewEgress(spec.Egress); err != nil {
@@ -308,6 +309,9 @@ func (p *Plugin) describeExtism(v *engine.Version) error {
 		}
 		if !v.HasExport(r.Function) {
 			return fmt.Errorf("route %s %s: function %q: the plugin has no such export", r.Method, r.Pattern, r.Function)
+		}
+		if abi.BodyMode(r.Body) == abi.UploadBody {
+			return fmt.Errorf("route %s %s: body %q: Extism has no functions for files; want json, form, raw, any or nothing", r.Method, r.Pattern, r.Body)
 		}
 		prefix, _, _ := strings.Cut(r.Pattern, ":")
 		desc.Families = append(desc.Families, abi.Family{Prefix: "/" + strings.Trim(prefix, "/"), Errors: abi.DefaultErrors()})

@@ -61,9 +61,10 @@ func TestLoadingSaysWhatIsWrongAndKeepsNothing(t *testing.T) {
 		{"no routes", []PluginSpec{{Name: "plain", Source: "embedded:plain"}}, "the manifest has no [[deployment.plugin.route]]"},
 		{"no function", []PluginSpec{plain(edit(greet, func(r *RouteSpec) { r.Function = "" }))}, "route GET /p/:name: function: want the name of an export"},
 		{"no export", []PluginSpec{plain(edit(greet, func(r *RouteSpec) { r.Function = "great" }))}, `function "great": the plugin has no such export`},
+		{"an upload", []PluginSpec{plain(edit(greet, func(r *RouteSpec) { r.Body = "upload" }))}, `body "upload": Extism has no functions for files`},
 		{"a bad method", []PluginSpec{plain(edit(greet, func(r *RouteSpec) { r.Method = "FETCH" }))}, "want GET, POST"},
 		{"a bad pattern", []PluginSpec{plain(edit(greet, func(r *RouteSpec) { r.Pattern = "p" }))}, "begin with '/'"},
-		{"a bad body", []PluginSpec{plain(edit(greet, func(r *RouteSpec) { r.Body = "xml" }))}, `body "xml": want json, form, raw, any or nothing`},
+		{"a bad body", []PluginSpec{plain(edit(greet, func(r *RouteSpec) { r.Body = "xml" }))}, `body "xml": want json, form, upload, raw, any or nothing`},
 		{"the second is bad", []PluginSpec{trial, {Name: "x", Source: "embedded:x"}}, `plugin "x"`},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -39,7 +39,7 @@ type Spec struct {
 type PluginSpec struct {
 	Name   string            `toml:"name"`   // as the plugin describes itself
 	Source string            `toml:"source"` // "embedded:sharing", or a file
-	Grants []string          `toml:"grants"` // "kv", "passwords", "events"
+	Grants []string          `toml:"grants"` // "kv", "passwords", "events", "blobs"
 	Egress []string          `toml:"egress"` // hosts it may call, "*" for any; "private:" before one allows private addresses
 	Config map[string]string `toml:"config"`
 

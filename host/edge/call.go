@@ -32,6 +32,7 @@ type Plugin struct {
 	// bound.
 	Fetching chan struct{}
 	Log      *slog.Logger
+	Pictures *Pictures // nil: none are made
 }
 
 func (p *Plugin) granted(grant string) bool { return slices.Contains(p.Grants, grant) }
@@ -67,6 +68,7 @@ type Call struct {
 
 	// Body is the body of the request as it came.
 	Body    []byte
+	uploads uploads
 	digests digests
 
 	// ReadOnly refuses writes, also on a transaction that could take them.
@@ -88,7 +90,7 @@ func (c *Call) Start(ctx context.Context, p *Plugin, request string) {
 	c.ctx, c.plugin, c.request = ctx, p, request
 	c.prefix = append(append(c.prefix[:0], p.Name...), 0)
 	c.TrackReads, c.TrackWrites, c.ReadOnly, c.Body = false, false, false, nil
-	c.digests = digests{}
+	c.digests, c.uploads = digests{}, uploads{}
 	c.memo.forget()
 	c.Connection, c.Subscription = "", ""
 	c.txn, c.failure, c.pending = nil, nil, nil
@@ -113,6 +115,7 @@ const maxKept = 256 << 10
 // transaction, large buffers.
 func (c *Call) End() {
 	c.ctx, c.plugin, c.request, c.Body = context.Background(), nil, "", nil
+	c.uploads = uploads{}
 	c.Connection, c.Subscription = "", ""
 	c.txn, c.failure, c.pending = nil, nil, nil
 	c.memo.forget()

@@ -251,6 +251,74 @@ var functions = []struct {
 		c.listB = c.list.Value()
 		s[0] = c.answer(mem, s[2], s[3], c.listB)
 	}},
+	{"image", 4, i64, func(ctx context.Context, m api.Module, s []uint64) {
+		c, mem := current(ctx), m.Memory()
+		record, ok := mem.Read(uint32(s[0]), uint32(s[1]))
+		if !ok {
+			s[0] = code(abi.CodeArgument)
+			return
+		}
+		q, err := abi.ReadImageQuery(record)
+		if err != nil {
+			s[0] = code(abi.CodeArgument)
+			return
+		}
+		made, err := c.Image(q)
+		if err != nil {
+			s[0] = code(abi.CodeOf(err))
+			return
+		}
+		c.list.Reset(c.listB)
+		made.Append(&c.list)
+		c.listB = c.list.Value()
+		s[0] = c.answer(mem, s[2], s[3], c.listB)
+	}},
+	{"blob_file", 3, i64, func(ctx context.Context, m api.Module, s []uint64) {
+		c := current(ctx)
+		b, err := c.KeepFile(int(int32(s[0])))
+		if err != nil {
+			s[0] = code(abi.CodeOf(err))
+			return
+		}
+		c.list.Reset(c.listB)
+		b.Append(&c.list)
+		c.listB = c.list.Value()
+		s[0] = c.answer(m.Memory(), s[1], s[2], c.listB)
+	}},
+	{"blob_link", 3, i64, func(ctx context.Context, m api.Module, s []uint64) {
+		id, ok1 := blobID(m.Memory(), s[0])
+		name, ok2 := m.Memory().Read(uint32(s[1]), uint32(s[2]))
+		if !ok1 || !ok2 {
+			s[0] = code(abi.CodeArgument)
+			return
+		}
+		s[0] = result(current(ctx).LinkBlob(id, name))
+	}},
+	{"blob_unlink", 3, i64, func(ctx context.Context, m api.Module, s []uint64) {
+		id, ok1 := blobID(m.Memory(), s[0])
+		name, ok2 := m.Memory().Read(uint32(s[1]), uint32(s[2]))
+		if !ok1 || !ok2 {
+			s[0] = code(abi.CodeArgument)
+			return
+		}
+		s[0] = result(current(ctx).UnlinkBlob(id, name))
+	}},
+	{"blob_size", 1, i64, func(ctx context.Context, m api.Module, s []uint64) {
+		id, ok := blobID(m.Memory(), s[0])
+		if !ok {
+			s[0] = code(abi.CodeArgument)
+			return
+		}
+		size, found, err := current(ctx).FindBlob(id)
+		switch {
+		case err != nil:
+			s[0] = code(abi.CodeOf(err))
+		case !found:
+			s[0] = code(abi.CodeNotFound)
+		default:
+			s[0] = uint64(size)
+		}
+	}},
 	{"take", 1, nil, func(ctx context.Context, m api.Module, s []uint64) {
 		c := current(ctx)
 		if !m.Memory().Write(uint32(s[0]), c.pending) {
@@ -288,6 +356,13 @@ func (c *Call) answer(mem api.Memory, buf, size uint64, b []byte) uint64 {
 		return code(abi.CodeArgument)
 	}
 	return uint64(len(b))
+}
+
+// blobID reads the id of a blob.
+func blobID(mem api.Memory, at uint64) (id abi.BlobID, ok bool) {
+	b, ok := mem.Read(uint32(at), uint32(len(id)))
+	copy(id[:], b)
+	return id, ok
 }
 
 func code(n int64) uint64 { return uint64(n) }

@@ -1,12 +1,14 @@
 package gateway
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"mime"
 	"strings"
 
 	"github.com/edgeset/edgeset/abi"
+	"github.com/edgeset/edgeset/host/edge"
 	"github.com/edgeset/edgeset/host/text"
 	"github.com/valyala/fasthttp"
 )
@@ -104,7 +106,10 @@ func (x *exchange) readHeaders() abi.Pairs {
 }
 
 // takesForm tells whether the body is a form that the route has parsed.
-func (x *exchange) takesForm() bool { return x.bodyMode() == abi.FormBody }
+func (x *exchange) takesForm() bool {
+	mode := x.bodyMode()
+	return mode == abi.FormBody || mode == abi.UploadBody
+}
 
 // bodyMode returns as what the body is to be parsed.
 func (x *exchange) bodyMode() abi.BodyMode {
@@ -123,6 +128,23 @@ func (x *exchange) bodyMode() abi.BodyMode {
 	return abi.RawBody
 }
 
+// takeBody reads the body from the connection.
+func (x *exchange) takeBody() error {
+	if x.route.Body == abi.UploadBody {
+		return x.readBody()
+	}
+	return x.receive()
+}
+
+// giveBody has a call know the body, or its digests.
+func (x *exchange) giveBody(c *edge.Call) {
+	if x.route.Body == abi.UploadBody {
+		c.Digested(x.bodySHA256, x.bodySHA512)
+		return
+	}
+	c.Body = x.ctx.Request.Body()
+}
+
 // readBody parses the body as the route wants it, once.
 func (x *exchange) readBody() (err error) {
 	if !x.bodyRead {
@@ -134,8 +156,11 @@ func (x *exchange) readBody() (err error) {
 
 func (x *exchange) parseBody(mode abi.BodyMode) (abi.BodyKind, abi.Value, error) {
 	r := x.route
-	if mode == abi.NoBody {
+	switch mode {
+	case abi.NoBody:
 		return abi.BodyNone, nil, nil
+	case abi.UploadBody:
+		return x.readUpload()
 	}
 	body := x.ctx.Request.Body()
 	if r.MaxBody > 0 && len(body) > r.MaxBody {
@@ -174,7 +199,7 @@ func (x *exchange) readForm(body []byte) (abi.BodyKind, abi.Value, error) {
 			if x.route.Body == abi.AnyBody {
 				limits = withoutFiles
 			}
-			err = text.AppendMultipart(&x.pairs, body, params["boundary"], limits)
+			err = text.AppendMultipart(&x.pairs, bytes.NewReader(body), params["boundary"], limits)
 		}
 	} else {
 		err = text.AppendQuery(&x.pairs, body)
@@ -184,11 +209,6 @@ func (x *exchange) readForm(body []byte) (abi.BodyKind, abi.Value, error) {
 	}
 	x.body = x.pairs.Value()
 	return abi.BodyForm, x.body, nil
-}
-
-func (x *exchange) tooLarge(limit int) error {
-	return &abi.Error{Status: 413, Code: x.route.family.Code(abi.HostTooLarge),
-		Message: fmt.Sprintf("The body is larger than the %d bytes that this call takes.", limit)}
 }
 
 // decompress unpacks a body that was sent compressed, up to the limit that

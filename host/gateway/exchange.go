@@ -1,10 +1,7 @@
 package gateway
 
 import (
-	"errors"
-	"fmt"
 	"log/slog"
-	"math/rand/v2"
 	"runtime/debug"
 	"sync"
 	"time"
@@ -15,7 +12,6 @@ import (
 	"github.com/edgeset/edgeset/host/edge"
 	"github.com/edgeset/edgeset/host/engine"
 	"github.com/edgeset/edgeset/store"
-	"github.com/prometheus/client_golang/prometheus"
 	"github.com/valyala/fasthttp"
 )
 
@@ -36,28 +32,37 @@ type exchange struct {
 	life    lifetime
 	leased  engine.Lease // of the plugin that is to answer; nil: none
 
-	ask      abi.Request // what the plugin is told
-	bodyRead bool        // into ask
-	caller   abi.Caller
-	counted  bool           // against the rate limit of its application
-	signed   abi.Credential // that is the request itself; no kind: it is another one
-	shown    abi.Credential // whose holder was asked for; valid as long as the request
-	shownID  digest
-	shownAt  uint64      // generation of the hub before that
-	stream   *openStream // that the request may begin
-	params   [maxParams][]byte
-	pairs    abi.Writer // query, headers, body: one after the other
-	query    []byte
-	headers  []byte
-	body     []byte
-	list     []byte
-	base     []byte
-	scratch  []byte
-	writer   abi.Writer
-	frame    []byte
-	reply    []byte
-	out      []byte
-	answer   abi.Reply
+	ask                    abi.Request // what the plugin is told
+	bodyRead               bool        // into ask
+	caller                 abi.Caller
+	counted                bool           // against the rate limit of its application
+	signed                 abi.Credential // that is the request itself; no kind: it is another one
+	shown                  abi.Credential // whose holder was asked for; valid as long as the request
+	shownID                digest
+	shownAt                uint64      // generation of the hub before that
+	stream                 *openStream // that the request may begin
+	params                 [maxParams][]byte
+	pairs                  abi.Writer // query, headers, body: one after the other
+	query                  []byte
+	headers                []byte
+	body                   []byte
+	raw                    []byte // the body as it came
+	received               int    // bytes of it
+	bodyEnded              bool   // nothing of it is left to come
+	files                  []edge.Upload
+	spool                  spool  // of the files
+	bodySHA256, bodySHA512 []byte // of an upload, where they are asked for
+	list                   []byte
+	base                   []byte
+	scratch                []byte
+	writer                 abi.Writer
+	frame                  []byte
+	reply                  []byte
+	out                    []byte
+	answer                 abi.Reply
+
+	blob     abi.BlobID // that is the answer
+	blobSize int64
 
 	call  edge.Call
 	check edge.Call             // of the credential
@@ -103,11 +108,15 @@ func (g *Gateway) end(x *exchange) {
 	clear(x.params[:])
 	x.ask, x.bodyRead, x.caller, x.counted, x.signed = abi.Request{}, false, abi.Caller{}, false, abi.Credential{}
 	x.shown, x.stream = abi.Credential{}, nil
+	x.received, x.bodyEnded, x.bodySHA256, x.bodySHA512 = 0, false, nil, nil
+	clear(x.files)
+	x.files = x.files[:0]
+	x.spool.close()
 	x.call.End()
 	x.check.End()
 	x.life.end()
 	x.answer = abi.Reply{}
-	for _, b := range []*[]byte{&x.body, &x.frame, &x.reply, &x.out, &x.checkFrame, &x.checkReply} {
+	for _, b := range []*[]byte{&x.body, &x.raw, &x.frame, &x.reply, &x.out, &x.checkFrame, &x.checkReply} {
 		if cap(*b) > maxKept {
 			*b = nil
 		}
@@ -131,6 +140,7 @@ func (g *Gateway) guard(x *exchange, answer func()) {
 		defer g.running.Add(-1)
 		r := recover()
 		if r == nil {
+			x.finishBody()
 			g.finish(x)
 			g.end(x)
 			return
@@ -139,6 +149,7 @@ func (g *Gateway) guard(x *exchange, answer func()) {
 			slog.String("request", string(x.id)), slog.Any("panic", r), slog.String("stack", string(debug.Stack())))
 		x.ctx.Response.Reset()
 		x.ctx.Response.Header.SetBytesV("X-Request-Id", x.id)
+		x.ctx.SetConnectionClose() // whatever is left of the body
 		x.out = nil
 		x.life.end()
 		x.refuse(noFamily, &abi.Error{Status: 500, Code: abi.HostInternal, Message: internalMessage})
@@ -147,31 +158,48 @@ func (g *Gateway) guard(x *exchange, answer func()) {
 	answer()
 }
 
+// find finds the site, and in it the route, and the node of its path; there may be
+// none of each.
+func (x *exchange) find() (n *node, params int) {
+	var named bool
+	x.site, named = x.gateway.table.Load().site(x.ctx.Request.Header.Host())
+	if x.site == nil {
+		return nil, 0
+	}
+	x.ask.AnyHost = !named && x.site.deployment.Spec.BaseURL == ""
+	if n, params = x.site.root.find(x.path, &x.params); n != nil {
+		x.route = n.route(x.ctx.Method())
+	}
+	return n, params
+}
+
 // serve finds what answers the request and has it answered.
 func (x *exchange) serve() {
-	ctx, t := x.ctx, x.gateway.table.Load()
+	ctx := x.ctx
 	host := ctx.Request.Header.Host()
 	if !validHost(host) {
 		x.refuse(noFamily, &abi.Error{Status: 400, Code: abi.HostBadRequest, Message: "The header Host is no name or address, with or without a port."})
 		return
 	}
-	var named bool
-	if x.site, named = t.site(host); x.site == nil {
+	n, count := x.find()
+	if x.site == nil {
 		x.refuse(noFamily, &abi.Error{Status: 404, Code: abi.HostNotFound, Message: "No deployment serves this host."})
 		return
 	}
-	x.ask.AnyHost = !named && x.site.deployment.Spec.BaseURL == ""
 	x.allowOrigin()
-	n, count := x.site.root.find(x.path, &x.params)
 	if n == nil {
 		if e := x.site.socket(x.path); e != nil {
+			if err := x.receive(); err != nil {
+				x.failReceiving(err)
+				return
+			}
 			x.serveSocket(e)
 			return
 		}
 		x.notFound()
 		return
 	}
-	if x.route = n.route(ctx.Method()); x.route != nil {
+	if x.route != nil {
 		x.answerRoute(count)
 		return
 	}
@@ -199,6 +227,19 @@ func (x *exchange) answerRoute(params int) {
 	if wait := x.site.quota.wait(x.start); wait > 0 {
 		x.fail(&quotaError{x.site.deployment.Spec.Name, wait})
 		return
+	}
+	if err := x.takeBody(); err != nil {
+		x.failReceiving(err)
+		return
+	}
+	// From here on: the client decides how long its body takes.
+	x.life.deadline = time.Now().Add(x.route.deadline)
+	if x.route.uploads != nil {
+		if err := x.route.uploads.take(&x.life); err != nil {
+			x.fail(err)
+			return
+		}
+		defer x.route.uploads.done()
 	}
 	if err := x.lease(false); err != nil {
 		x.fail(err)
@@ -303,185 +344,4 @@ func (g *Gateway) scheme(ctx *fasthttp.RequestCtx) string {
 		return "https"
 	}
 	return "http"
-}
-
-// maxRuns bounds how often a request is run before it is given up. One that
-// reads what others write in every group of commits, as a viewer who is counted
-// does beside uploads without a pause, loses most of the time; with the pauses
-// between its runs, so many take half a second.
-const maxRuns = 20
-
-// errRefused rolls a transaction back whose plugin answered with an error. The
-// answer is kept.
-var errRefused = errors.New("gateway: the plugin refused")
-
-// commit runs the plugin in a transaction until it is committed.
-func (x *exchange) commit() error {
-	r := x.route
-	space := x.site.deployment.Spec.Name
-	x.call.Start(&x.life, r.plugin.Edge, unsafeString(x.id))
-	if x.stream != nil {
-		x.call.Connection, x.call.Subscription = x.stream.id, x.stream.offer
-	}
-	x.call.TrackWrites, x.call.ReadOnly, x.call.Body = r.plugin.Authenticates(), !r.Write, x.ctx.Request.Body()
-	for run := 1; ; run++ {
-		var err error
-		if r.Write || x.isSigned() {
-			err = x.update(space, run)
-		} else {
-			err = x.view(space)
-		}
-		if err == nil || errors.Is(err, store.ErrCommitUnknown) {
-			x.forget(x.call.Writes)
-			if x.isSigned() {
-				x.forget(x.check.Writes)
-			}
-		}
-		switch {
-		case err == nil:
-			return nil
-		case errors.Is(err, errRefused):
-			if x.isSigned() {
-				return x.keepCheck(space)
-			}
-			return nil
-		case errors.Is(err, store.ErrConflict) && run < maxRuns:
-			x.retries++
-			if err := x.backOff(run); err != nil {
-				return err
-			}
-		default:
-			return err
-		}
-	}
-}
-
-// forget drops the cached answers that rest on keys that were just committed:
-// those of the site that the request came to, and those of the one that has taken
-// its place meanwhile. One that takes its place later has asked nothing before
-// the commit.
-func (x *exchange) forget(keys [][]byte) {
-	if len(keys) == 0 {
-		return
-	}
-	x.site.authenticator.cache.forget(keys)
-	defer x.site.live.hub.Written(keys) // whoever is asked again finds no old answer
-	now := x.gateway.table.Load().byName(x.site.deployment.Spec.Name)
-	if now != nil && now != x.site && now.authenticator != nil {
-		now.authenticator.cache.forget(keys)
-	}
-}
-
-// view makes one run that only reads.
-func (x *exchange) view(space string) error {
-	if err := x.lease(true); err != nil {
-		return err
-	}
-	return x.gateway.store.View(&x.life, space, x.run)
-}
-
-// update makes one run that may write, in its turn.
-func (x *exchange) update(space string, run int) error {
-	share := int64(beside)
-	if run > patience {
-		share = alone
-	}
-	turn, err := x.turn(share)
-	if err != nil {
-		return err
-	}
-	defer turn.done()
-	if err := x.lease(true); err != nil {
-		return err
-	}
-	return x.gateway.store.Update(&x.life, space, x.run)
-}
-
-// backOff lets a request that keeps meeting others wait for a moment: not at
-// all at first, since the other one is through by then, and then it has its
-// path to itself.
-func (x *exchange) backOff(run int) error {
-	if run <= patience {
-		return nil
-	}
-	limit := min(time.Millisecond<<(run-patience-1), 50*time.Millisecond)
-	select {
-	case <-time.After(rand.N(limit) + limit/2):
-		return nil
-	case <-x.life.Done():
-		return x.life.Err()
-	}
-}
-
-// transact is one run.
-func (x *exchange) transact(txn store.Txn) error {
-	var err error
-	if x.isSigned() {
-		if err = x.checkSigned(txn); err != nil {
-			return err
-		}
-		x.writeFrame()
-	}
-	x.call.Begin(txn)
-	if x.route.function != "" {
-		x.reply, err = x.invokeExtism()
-	} else {
-		var fuel uint64
-		x.reply, fuel, err = x.leased.Call(&x.life, &x.call, x.frame, x.reply[:0])
-		x.release() // the commit may take longer than the call
-		x.spend(fuel, x.route.metrics.fuel)
-	}
-	// A plugin may have overlooked, or may hide, that the store failed.
-	if failure := x.call.Failure(); failure != nil {
-		return failure
-	}
-	if err != nil {
-		return err
-	}
-	if err := abi.ReadReply(x.reply, &x.answer); err != nil {
-		return err
-	}
-	if err := x.checkAnswer(); err != nil {
-		return err
-	}
-	if x.answer.BodyKind == abi.BodyError {
-		return errRefused
-	}
-	return nil
-}
-
-// spend counts fuel that a plugin has spent on the request.
-func (x *exchange) spend(fuel uint64, counter prometheus.Counter) {
-	x.fuel += fuel
-	counter.Add(float64(fuel))
-}
-
-// maxHeaders bounds the headers of an answer, in bytes of its frame: proxies and
-// clients take little more.
-const maxHeaders = 64 << 10
-
-// checkAnswer finds what is wrong with an answer before its transaction is
-// committed: what cannot be told to the client is not done either.
-func (x *exchange) checkAnswer() error {
-	a, name := &x.answer, x.route.plugin.Spec.Name
-	if len(a.Headers) > maxHeaders {
-		return fmt.Errorf("gateway: plugin %q answered with headers of %d bytes: at most %d are sent", name, len(a.Headers), maxHeaders)
-	}
-	switch a.BodyKind {
-	case abi.BodyError, abi.BodyRefusal:
-		if _, err := abi.ReadError(a.Status, a.Body); err != nil {
-			return fmt.Errorf("gateway: plugin %q answered with an error: %w", name, err)
-		}
-		return nil // refuse puts the status right
-	case abi.BodyCaller:
-		return fmt.Errorf("gateway: plugin %q answered with a caller: %w", name, abi.ErrFrame)
-	case abi.BodyEvents:
-		if !x.route.Stream {
-			return fmt.Errorf("gateway: plugin %q answered with events, and its route is no stream", name)
-		}
-	}
-	if a.Status < 200 || a.Status > 599 {
-		return fmt.Errorf("gateway: plugin %q answered with status %d: want 200 to 599", name, a.Status)
-	}
-	return nil
 }

@@ -30,6 +30,9 @@ type Config struct {
 
 	MaxHeader   int           // bytes of a request's head; default 16 KiB
 	MaxBody     int           // bytes of a body; default 4 MiB
+	MaxUpload   int           // bytes of a body on a route that takes uploads; default 24 MiB
+	Spool       string        // folder for what is being uploaded; default the system's
+	MaxSpool    int64         // bytes of all that is being uploaded; default 1 GiB
 	MaxConns    int           // connections at a time; default 65,536
 	MaxConnsIP  int           // of one address; default no limit
 	ReadTimeout time.Duration // for a whole request; default 30 s
@@ -48,6 +51,7 @@ type Gateway struct {
 	metrics *metrics
 	table   atomic.Pointer[table]
 	lives   lives
+	spools  spoolDir
 	ids     requestIDs
 	pool    exchanges
 	conns   Conns
@@ -58,12 +62,15 @@ type Gateway struct {
 func New(c Config) *Gateway {
 	c.MaxHeader = or(c.MaxHeader, 16<<10)
 	c.MaxBody = or(c.MaxBody, 4<<20)
+	c.MaxUpload = or(c.MaxUpload, 24<<20)
+	c.MaxSpool = or(c.MaxSpool, 1<<30)
 	c.MaxConns = or(c.MaxConns, 1<<16)
 	c.ReadTimeout = or(c.ReadTimeout, 30*time.Second)
 	c.WriteLimit = or(c.WriteLimit, 30*time.Second)
 	c.IdleTimeout = or(c.IdleTimeout, 75*time.Second)
 
-	g := &Gateway{config: c, store: c.Store, log: c.Log, conns: Conns{limit: c.MaxConnsIP}}
+	g := &Gateway{config: c, store: c.Store, log: c.Log, conns: Conns{limit: c.MaxConnsIP},
+		spools: spoolDir{dir: c.Spool, limit: c.MaxSpool}}
 	g.metrics = newMetrics(g)
 	g.ctx, g.cancel = context.WithCancel(context.Background())
 	g.ids.init()
@@ -76,7 +83,9 @@ func New(c Config) *Gateway {
 		NoDefaultServerHeader: true,
 		NoDefaultContentType:  true,
 		ReadBufferSize:        c.MaxHeader,
-		MaxRequestBodySize:    c.MaxBody,
+		StreamRequestBody:     true,
+		HeaderReceived:        g.announced,
+		ExpectHandler:         g.expect,
 		Concurrency:           c.MaxConns,
 		ReadTimeout:           c.ReadTimeout,
 		WriteTimeout:          c.WriteLimit,
@@ -89,7 +98,7 @@ func New(c Config) *Gateway {
 	return g
 }
 
-func or[T int | time.Duration](v, def T) T {
+func or[T int | int64 | time.Duration](v, def T) T {
 	if v == 0 {
 		return def
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/common/expfmt"
+	"github.com/valyala/fasthttp"
 )
 
 // metrics counts what a gateway does, for Prometheus.
@@ -190,6 +191,15 @@ func (g *Gateway) finish(x *exchange) {
 	}
 }
 
+// answerSize is how many bytes the body of an answer has, or is going to have: a blob is
+// read as it is sent.
+func answerSize(resp *fasthttp.Response) int {
+	if resp.IsBodyStream() {
+		return max(0, resp.Header.ContentLength())
+	}
+	return len(resp.Body())
+}
+
 // attrs are what the access log says of a request. The query is left out: it
 // may carry a token.
 func (x *exchange) attrs(status int, took time.Duration) []slog.Attr {
@@ -207,8 +217,8 @@ func (x *exchange) attrs(status int, took time.Duration) []slog.Attr {
 		slog.String("path", string(x.path)),
 		slog.Int("status", status),
 		slog.Duration("took", took),
-		slog.Int("in", len(x.ctx.Request.Body())),
-		slog.Int("out", len(x.ctx.Response.Body())),
+		slog.Int("in", x.received),
+		slog.Int("out", answerSize(&x.ctx.Response)),
 		slog.String("deployment", deployment),
 		slog.String("plugin", plugin),
 		slog.String("route", pattern),

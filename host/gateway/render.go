@@ -42,22 +42,39 @@ func (x *exchange) render() {
 		}
 		b, _ := a.Body.Bytes()
 		resp.SetBody(b)
-	case abi.BodyValue:
-		out, err := text.AppendJSON(x.out[:0], a.Body)
+		if x.tag(b); x.unchanged() {
+			return
+		}
+	case abi.BodyBlob:
+		x.sendBlob()
+		return
+	case abi.BodyValue, abi.BodyPlist, abi.BodyXML:
+		append, contentType := text.AppendJSON, "application/json"
+		switch a.BodyKind {
+		case abi.BodyPlist:
+			append, contentType = text.AppendPlist, "application/x-plist"
+		case abi.BodyXML:
+			append, contentType = text.AppendXML, "application/xml; charset=utf-8"
+		}
+		out, err := append(x.out[:0], a.Body)
 		if err != nil {
-			x.fail(err)
+			x.fail(fmt.Errorf("gateway: render the answer of plugin %q: %w", x.route.plugin.Spec.Name, err))
 			return
 		}
 		x.out = out
-		x.setJSON(out)
+		if x.tag(out); x.unchanged() {
+			return
+		}
+		x.setText(out, contentType)
 	}
 	resp.SetStatusCode(a.Status)
 }
 
-func (x *exchange) setJSON(body []byte) {
+// setText makes the body a text that is worth compressing.
+func (x *exchange) setText(body []byte, contentType string) {
 	resp := &x.ctx.Response
 	if len(resp.Header.ContentType()) == 0 {
-		resp.Header.SetContentType("application/json")
+		resp.Header.SetContentType(contentType)
 	}
 	if len(body) < minGzip {
 		resp.SetBody(body)
@@ -200,6 +217,11 @@ func (x *exchange) fail(err error) {
 		x.retryAfter(busy.RetryAfter)
 		level, often = slog.LevelWarn, true
 		e = &abi.Error{Status: 503, Code: f.Code(abi.HostBusy), Message: "The server is busy; try again later."}
+	case errors.Is(err, errSpoolFull):
+		m.busy.Inc()
+		x.retryAfter(time.Second)
+		level, often = slog.LevelWarn, true
+		e = &abi.Error{Status: 503, Code: f.Code(abi.HostBusy), Message: "Too much is being uploaded; try again later."}
 	case errors.Is(err, store.ErrConflict), errors.Is(err, errNoTurn):
 		m.busy.Inc()
 		x.retryAfter(time.Second)
@@ -230,6 +252,20 @@ func (x *exchange) fail(err error) {
 	x.refuse(f, e)
 }
 
+// failReceiving answers a request whose body did not come as it should.
+func (x *exchange) failReceiving(err error) {
+	var refusal *abi.Error
+	switch {
+	case errors.As(err, &refusal):
+		x.refuse(x.family(), refusal)
+	case errors.Is(err, errTruncated):
+		x.gateway.log.LogAttrs(x.gateway.ctx, slog.LevelInfo, "request failed", slog.String("request", string(x.id)), slog.Any("error", err))
+		x.abandon()
+	default:
+		x.fail(err) // of a route
+	}
+}
+
 // ended returns why the request's lifetime has ended, if that is what err comes
 // of: a plugin may also have failed by itself, or a shorter time limit may have.
 func (x *exchange) ended(err error) error {
@@ -253,33 +289,26 @@ func (x *exchange) retryAfter(d time.Duration) {
 	x.ctx.Response.Header.Set("Retry-After", strconv.Itoa(max(1, int((d+time.Second-1)/time.Second))))
 }
 
+const notHTTP = "The request is not HTTP that this server reads."
+
 // broken answers what never became a request: too large, too slow, or not HTTP.
 func (g *Gateway) broken(ctx *fasthttp.RequestCtx, err error) {
 	x := g.begin(ctx)
 	defer g.end(x)
-	e := &abi.Error{Status: 400, Code: abi.HostBadRequest, Message: "The request is not HTTP that this server reads."}
+	e := &abi.Error{Status: 400, Code: abi.HostBadRequest, Message: notHTTP}
 	var small *fasthttp.ErrSmallBuffer
 	var timeout interface{ Timeout() bool }
 	switch {
-	case errors.Is(err, fasthttp.ErrBodyTooLarge):
-		e = &abi.Error{Status: 413, Code: abi.HostTooLarge,
-			Message: fmt.Sprintf("The body is larger than the %d bytes that this server takes.", g.config.MaxBody)}
 	case errors.As(err, &small):
 		e = &abi.Error{Status: 431, Code: abi.HostTooLarge,
 			Message: fmt.Sprintf("The request's head is larger than %d bytes.", g.config.MaxHeader)}
 	case errors.As(err, &timeout) && timeout.Timeout():
 		e = &abi.Error{Status: 408, Code: abi.HostTimeout, Message: "The request took too long to arrive."}
 	}
-	f := noFamily
-	if s, _ := g.table.Load().site(ctx.Request.Header.Host()); s != nil && e.Status == 413 {
-		// The head was read, so it is known whose client this is.
-		f = s.family(ctx.Path())
-		e.Code = f.Code(e.Code)
-	}
 	ctx.Response.Header.SetBytesV("X-Request-Id", x.id)
-	x.refuse(f, e)
+	x.refuse(noFamily, e)
 	ctx.SetConnectionClose()
-	if peer := peerOf(ctx.LocalAddr()); peer != nil && (e.Status == 413 || e.Status == 431) {
+	if peer := peerOf(ctx.LocalAddr()); peer != nil && e.Status != 408 {
 		peer.lingers.Store(true)
 	}
 	g.finish(x)

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/edgeset/edgeset/host/deploy"
+	"github.com/edgeset/edgeset/host/edge"
 	"github.com/edgeset/edgeset/host/engine"
 	"github.com/edgeset/edgeset/host/wasmtest"
 	"github.com/edgeset/edgeset/store/badgerstore"
@@ -104,7 +105,7 @@ func loadErr(t testing.TB, spec deploy.Spec) (*deploy.Deployment, error) {
 			files[name+".wasm"] = &fstest.MapFile{Data: wasmtest.Build(t, "host/gateway/testdata/"+name)}
 		}
 	}
-	l := deploy.Loader{Engine: shared.engine, Embedded: files, Log: slog.New(slog.DiscardHandler)}
+	l := deploy.Loader{Engine: shared.engine, Embedded: files, Log: slog.New(slog.DiscardHandler), Pictures: edge.NewPictures(0, 0)}
 	return l.Load(t.Context(), spec)
 }
 

@@ -57,7 +57,8 @@ func (x *exchange) checkSigned(txn store.Txn) error {
 	}
 	defer a.release(x, lease)
 	x.check.Start(&x.life, a.plugin.Edge, unsafeString(x.id))
-	x.check.TrackWrites, x.check.Body = true, x.ctx.Request.Body()
+	x.check.TrackWrites = true
+	x.giveBody(&x.check)
 	x.check.Begin(txn)
 	if x.caller, err = a.call(x, lease, x.checkFrame); err != nil {
 		return err

@@ -71,6 +71,7 @@ type route struct {
 	operator bool   // served on the admin address alone
 	field    string // of a socket's event: where the credential stands
 	deadline time.Duration
+	uploads  uploads // of its plugin, if the route takes any
 	metrics  *routeMetrics
 	refusals seldom // of those that are logged
 }
@@ -121,12 +122,16 @@ func (g *Gateway) newSite(d *deploy.Deployment) (*site, error) {
 			families[i] = &family{&p.Desc.Families[i], p.Spec.Name}
 		}
 		s.families = append(s.families, families...)
+		taken := newUploads(p)
 		for i := range p.Desc.Routes {
 			r := &route{
 				Route: &p.Desc.Routes[i], index: i, plugin: p,
 				family:   families[p.Desc.Routes[i].Family],
 				operator: slices.Contains(p.Desc.Routes[i].Auth, operatorKind),
 				deadline: p.Deadline(&p.Desc.Routes[i]),
+			}
+			if r.Body == abi.UploadBody {
+				r.uploads = taken
 			}
 			if p.Functions != nil {
 				r.function = p.Functions[i]

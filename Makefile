@@ -1,7 +1,7 @@
 # "make help" lists the targets. "make run" and "make test" set up what they
 # need: Go modules come by themselves, plugins are built from source.
 
-PLUGINS := sharing signing status
+PLUGINS := posts sharing signing status
 WASM    := $(PLUGINS:%=build/%.wasm)
 GUEST   := $(shell find abi plugins -name '*.go' -not -name '*_test.go' 2>/dev/null) go.mod
 HOST    := $(shell find abi cmd host plugins store -name '*.go' -not -name '*_test.go' 2>/dev/null) go.mod
@@ -89,7 +89,7 @@ fmt: ## format the code
 lint: build ## gofmt, vet and staticcheck
 	@unformatted=$$(gofmt -l abi cmd host plugins store); test -z "$$unformatted" || { echo "gofmt: $$unformatted"; exit 1; }
 	go vet ./...
-	GOOS=wasip1 GOARCH=wasm go vet ./abi/guest ./plugins/sharing ./plugins/signing ./plugins/status ./host/bench/peers/empty/guest ./host/bench/peers/extism/guest ./host/bench/peers/httpwasm/guest
+	GOOS=wasip1 GOARCH=wasm go vet ./abi/guest ./plugins/sharing ./plugins/signing ./plugins/status ./plugins/posts ./host/bench/peers/empty/guest ./host/bench/peers/extism/guest ./host/bench/peers/httpwasm/guest
 	go tool staticcheck ./...
 
 .PHONY: clean

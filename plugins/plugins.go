@@ -8,7 +8,7 @@ import (
 )
 
 // Names of the plugins.
-var Names = []string{"sharing", "signing", "status"}
+var Names = []string{"posts", "sharing", "signing", "status"}
 
 // The Wasm files are built by make; a binary built without them embeds none.
 //

@@ -7,9 +7,9 @@ GUEST   := $(shell find abi plugins -name '*.go' -not -name '*_test.go' 2>/dev/n
 HOST    := $(shell find abi cmd host plugins store -name '*.go' -not -name '*_test.go' 2>/dev/null) go.mod
 
 # What tests and benchmarks need of npm, at exact versions: clients of socket.io, an
-# OpenID Connect provider, a server of socket.io to compare with.
+# OpenID Connect provider, MD5 for a form, a server of socket.io to compare with.
 npm = $(1:%=%/node_modules/.package-lock.json)
-CLIENTS := $(call npm,cmd/edgeset/testdata/oidc cmd/edgeset/testdata/status host/realtime/socketio/testdata/clients)
+CLIENTS := $(call npm,cmd/edgeset/testdata/oidc cmd/edgeset/testdata/posts cmd/edgeset/testdata/status host/realtime/socketio/testdata/clients)
 RIVAL   := $(call npm,cmd/edgeset/testdata/fanout)
 
 # Only what a plain Go installation has.
@@ -38,17 +38,25 @@ build/%.wasm: $(GUEST)
 	GOOS=wasip1 GOARCH=wasm go build -trimpath -buildmode=c-shared -o $@ ./plugins/$*
 
 # What tests need besides Go and Node: a C compiler for the race detector, PHP for
-# a sample of the posts API's own document, an OpenID 2.0 provider. As root they
-# are installed, otherwise make says what is missing.
+# a sample of the posts API's own document, an OpenID 2.0 provider, readers of feeds,
+# of property lists and of XML. As root they are installed, otherwise make says what
+# is missing. A browser is large, and its tests are skipped where there is none.
 .PHONY: tools
 tools:
 	@missing=; \
 	command -v gcc >/dev/null || missing="$$missing gcc libc6-dev"; \
 	command -v php >/dev/null || missing="$$missing php-cli"; \
 	/usr/bin/python3 -c 'import openid' 2>/dev/null || missing="$$missing python3-openid"; \
+	/usr/bin/python3 -c 'import feedparser' 2>/dev/null || missing="$$missing python3-feedparser"; \
+	command -v xmllint >/dev/null || missing="$$missing libxml2-utils"; \
+	command -v plistutil >/dev/null || missing="$$missing libplist-utils"; \
 	test -z "$$missing" || { test "$$(id -u)" = 0 && command -v apt-get >/dev/null && \
 		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing; } || { \
 		echo "make: the tests need these Debian packages: please install$$missing"; exit 1; }
+	@command -v chromium-headless-shell >/dev/null || command -v chromium >/dev/null || { \
+		test "$$(id -u)" = 0 && command -v apt-get >/dev/null && apt-get update -qq && \
+		DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium-headless-shell; } || \
+		echo "make: tests in a browser are skipped: they need the Debian package chromium-headless-shell"
 
 .PHONY: test
 test: export EDGESET_REQUIRE_TOOLS := 1

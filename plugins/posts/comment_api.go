@@ -1,6 +1,10 @@
 package main
 
-import "github.com/edgeset/edgeset/abi/guest"
+import (
+	"strings"
+
+	"github.com/edgeset/edgeset/abi/guest"
+)
 
 func routeComments(f *guest.Family) {
 	person := guest.Auth("session")
@@ -56,6 +60,9 @@ func askedComments(r *guest.Request) (*set, error) {
 	}
 	post, ok := number(name)
 	if !ok {
+		if strings.Trim(name, "0123456789") == "" {
+			return nil, nil // the number of no post
+		}
 		return nil, badParameter("postId: %q is not the number of a post.", name)
 	}
 	seen, err := isSeen(r.KV(), post)

@@ -78,7 +78,7 @@ GET /1.0/posts/42.rss</pre>
 
 <h2 id="item">What is shown</h2>
 <p>A list in JSON is <code>{"total", "page", "count", "posts": […]}</code>. A post has <code>id, created, modified, description,
-latitude, longitude, address, city, state, zip, tags, author, image, thumbnail, medium, large, original, image_width,
+latitude, longitude, address, city, state, zip, tags, author, image, thumbnail, medium, large, image_width,
 image_height, url</code>; what it does not have is left out. Times are in UTC. <code>image</code> is the URL of the large picture,
 which fits into 1600 × 1600; <code>medium</code> fits into 640 × 640 and <code>thumbnail</code> into 160 × 160. They are JPEGs
 without anything that the camera wrote into the file. In a property list it is the same. <code>udid</code> and

@@ -276,6 +276,9 @@ func (r *run) after(q *request, target string, o *outcome, got *guesttest.Respon
 	if o.read == nil {
 		return nil
 	}
+	if !tagged(q.path) {
+		return fmt.Errorf("there is no entity tag of %s", q.path)
+	}
 	if err := r.modified(q.base+target, o.read, got); err != nil {
 		return fmt.Errorf("%w in %s", err, shown(got))
 	}

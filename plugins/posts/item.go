@@ -29,19 +29,18 @@ func (l *links) one(shelf string, number uint32, format string) []byte {
 // image is the URL of a picture.
 func (l *links) image(i *image, format string) []byte {
 	b := append(append(l.room[:0], l.base...), "/1.0/images/"...)
-	b = base64.RawURLEncoding.AppendEncode(b, i.id[:])
-	l.room = append(append(b, '.'), extension(format)...)
+	l.room = i.appendName(b, format)
 	return l.room
+}
+
+// appendName appends the name under which a picture is served.
+func (i *image) appendName(b []byte, format string) []byte {
+	b = base64.RawURLEncoding.AppendEncode(b, i.id[:])
+	return append(append(b, '.'), extension(format)...)
 }
 
 // jpeg is the format of the pictures that are made of an upload.
 const jpeg = "jpeg"
-
-// imageURL is the URL of a picture of a format: "jpeg", "png".
-func imageURL(base string, i image, format string) string {
-	l := links{base: base}
-	return string(l.image(&i, format))
-}
 
 // showDate writes an entry of a map, a date.
 func showDate(v *abi.Writer, key string, micros int64) {
@@ -105,10 +104,6 @@ func (l *links) writePostFields(v *abi.Writer, p *post) {
 	v.TextBytes(l.image(&pic.medium, jpeg))
 	v.Key("large")
 	v.TextBytes(l.image(&pic.large, jpeg))
-	if pic.original.size > 0 {
-		v.Key("original")
-		v.TextBytes(l.image(&pic.original, pic.format))
-	}
 	v.Key("image_width")
 	v.Int(int64(pic.large.width))
 	v.Key("image_height")

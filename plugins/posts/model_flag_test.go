@@ -104,6 +104,9 @@ func (w *world) moderated(base string, p *post, c *comment) map[string]any {
 	for name, text := range map[string]string{"udid": p.udid, "email": p.email, "account": p.account, "app": p.app} {
 		set(item, name, text)
 	}
+	if w.keepOriginal {
+		item["original"] = w.pictures[p.picture].names["original"]
+	}
 	return item
 }
 

@@ -61,9 +61,6 @@ func (w *world) item(base string, p *post) map[string]any {
 	for name, rendition := range map[string]string{"image": "large", "thumbnail": "thumbnail", "medium": "medium", "large": "large"} {
 		item[name] = w.pictureURL(base, p.picture, rendition)
 	}
-	if w.keepOriginal {
-		item["original"] = w.pictureURL(base, p.picture, "original")
-	}
 	return item
 }
 
@@ -101,7 +98,7 @@ func (w *world) kept() map[string]bool {
 func (w *world) showPicture(name string, operator bool) []outcome {
 	for _, p := range w.posts {
 		for rendition, box := range renditions {
-			if w.pictures[p.picture].names[rendition] != name || p.hidden && !operator || rendition == "original" && !w.keepOriginal {
+			if w.pictures[p.picture].names[rendition] != name || p.hidden && !operator || rendition == "original" && !(w.keepOriginal && operator) {
 				continue
 			}
 			return []outcome{{status: 200, any: true, check: func(got *guesttest.Response) error {

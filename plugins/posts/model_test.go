@@ -197,7 +197,7 @@ func (w *world) write(q *request, kind, rest string) []outcome {
 // touch notes that posts or comments were changed, to be seen in lists or not.
 func (w *world) touch(kind string, visible bool) {
 	s := w.shelves[kind]
-	s.touched = max(s.touched, w.now.UnixMicro())
+	s.touched = max(w.now.UnixMicro(), (s.touched/1e6+1)*1e6)
 	if visible {
 		s.visible = max(s.visible, w.now.UnixMicro())
 	}

@@ -74,6 +74,10 @@ func writeWholePost(v *abi.Writer, base string, p *post) {
 	v.Text("post")
 	writePostFields(v, base, p)
 	writeFlags(v, p.flags, p.hidden)
+	if original := &p.picture.original; original.size > 0 {
+		v.Key("original")
+		v.TextBytes(original.appendName(nil, p.picture.format))
+	}
 	showText(v, "udid", p.udid)
 	showText(v, "email", p.email)
 	showText(v, "account", p.account)

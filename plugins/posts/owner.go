@@ -24,6 +24,6 @@ func flagger(r *guest.Request) string {
 	if c.Account != "" {
 		return "account\x00" + c.Account
 	}
-	udid, _ := r.Value("udid")
+	udid := filterText(r, "udid")
 	return "app\x00" + c.App + "\x00" + udid
 }

@@ -91,24 +91,25 @@ func imageOf(b abi.Blob) image {
 type kept struct {
 	id     abi.BlobID
 	format string
+	public bool // the original is not: it has all that the camera wrote
 }
 
 func (p *picture) kept() []kept {
 	list := make([]kept, 0, 4)
-	add := func(i image, format string) {
+	add := func(i image, format string, public bool) {
 		for _, k := range list {
 			if k.id == i.id {
 				return
 			}
 		}
 		if i.size > 0 {
-			list = append(list, kept{i.id, format})
+			list = append(list, kept{i.id, format, public})
 		}
 	}
-	add(p.thumbnail, jpeg)
-	add(p.medium, jpeg)
-	add(p.large, jpeg)
-	add(p.original, p.format)
+	add(p.thumbnail, jpeg, true)
+	add(p.medium, jpeg, true)
+	add(p.large, jpeg, true)
+	add(p.original, p.format, false)
 	return list
 }
 
@@ -117,7 +118,7 @@ func (p *picture) kept() []kept {
 type usage struct {
 	format  string
 	posts   int
-	visible int // of these
+	visible int // of these, that show it
 }
 
 func (u *usage) record() []byte {
@@ -187,7 +188,9 @@ func countPictures(kv *guest.KV, p *post, posts, visible int) error {
 		}
 		u.format = k.format
 		u.posts += posts
-		u.visible += visible
+		if k.public {
+			u.visible += visible
+		}
 		if u.posts > 0 {
 			err = kv.Put(keys[i], u.record())
 		} else {

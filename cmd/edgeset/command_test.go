@@ -57,7 +57,7 @@ func TestCommands(t *testing.T) {
 		{"plugin compile of no file", nil, []string{"plugin", "compile", "--cache", cache, filepath.Join(dir, "none.wasm")}, 1, "", "none.wasm"},
 		{"plugin compile of a text", nil, []string{"plugin", "compile", "--cache", cache, file("text.wasm", "text")}, 1, "", `text.wasm": not a WebAssembly module`},
 		{"plugin compile of half a module", nil, []string{"plugin", "compile", "--cache", cache, file("half.wasm", "\x00asm\x01\x00\x00\x00\x0a")}, 1, "", `half.wasm": malformed WebAssembly`},
-		{"plugin compile of a plugin that is not embedded", nil, []string{"plugin", "compile", "--cache", cache, "embedded:none"}, 1, "", "embeds no such plugin, but sharing, signing"},
+		{"plugin compile of a plugin that is not embedded", nil, []string{"plugin", "compile", "--cache", cache, "embedded:none"}, 1, "", "embeds no such plugin, but posts, sharing, signing"},
 		{"plugin compile with no manifest", nil, []string{"plugin", "compile", "--cache", cache, "--config", filepath.Join(dir, "none.toml")}, 1, "", "none.toml"},
 		{"plugin compile into a cache of everybody", nil, []string{"plugin", "compile", "--cache", open, file("text.wasm", "text")}, 1, "", "chmod 0700"},
 		{"serve --help", nil, []string{"serve", "--help"}, 0, "", "--listen"},

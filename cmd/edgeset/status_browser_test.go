@@ -3,17 +3,13 @@
 package main_test
 
 import (
-	"encoding/json"
-	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 )
@@ -22,15 +18,7 @@ import (
 // EventSource.
 func TestStatusInABrowser(t *testing.T) {
 	t.Parallel()
-	var program string
-	for _, name := range []string{"chromium-headless-shell", "chromium"} {
-		if found, err := exec.LookPath(name); err == nil && program == "" {
-			program = found
-		}
-	}
-	if program == "" {
-		t.Skip("this test needs Chromium, of the Debian package chromium-headless-shell")
-	}
+	program := needChromium(t)
 	needStatusClients(t)
 	s := newStatusServer(t)
 	people := s.newPersons(2)
@@ -83,13 +71,7 @@ func TestStatusInABrowser(t *testing.T) {
 // pageHandler serves the page and its libraries, and takes what it tells.
 func pageHandler(said chan<- []any) http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("POST /said", func(_ http.ResponseWriter, r *http.Request) {
-		text, err := io.ReadAll(r.Body)
-		var line []any
-		if err == nil && json.Unmarshal(text, &line) == nil {
-			said <- line
-		}
-	})
+	mux.HandleFunc("POST /said", hears(said))
 	mux.HandleFunc("GET /{file}", func(w http.ResponseWriter, r *http.Request) {
 		if name, is := strings.CutSuffix(r.PathValue("file"), ".js"); is && slices.Contains([]string{"client2", "client3", "client4"}, name) {
 			http.ServeFile(w, r, filepath.Join(statusClientsDir, "node_modules", name, "dist", "socket.io.js"))
@@ -101,19 +83,4 @@ func pageHandler(said chan<- []any) http.Handler {
 		http.ServeFile(w, r, filepath.Join(statusClientsDir, "page.html"))
 	})
 	return mux
-}
-
-// browse opens a page until the end of the test.
-func browse(t *testing.T, program, page string) {
-	t.Helper()
-	cmd := exec.Command(program, "--headless", "--no-sandbox", "--disable-gpu", "--remote-debugging-port=0",
-		"--user-data-dir="+t.TempDir(), page)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // it is many processes
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // it may have ended
-		_ = cmd.Wait()                                      // it was killed
-	})
 }

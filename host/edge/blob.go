@@ -42,9 +42,13 @@ type Upload struct {
 // uploads are the files of a request, and the blobs that were made of them, for all of
 // its runs.
 type uploads struct {
-	files []Upload
-	kept  map[int]abi.Blob                 // by file
-	fresh map[abi.BlobID]*io.SectionReader // that a name may be linked to
+	files  []Upload
+	kept   map[int]abi.Blob                 // by file
+	images map[string]*abi.Image            // by the record of the query
+	fresh  map[abi.BlobID]*io.SectionReader // that a name may be linked to
+
+	wanted    *abi.ImageQuery // that the last run has failed for
+	wantedKey string
 }
 
 // Upload has the call know the files of its request.

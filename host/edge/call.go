@@ -354,7 +354,7 @@ func (c *Call) Log(level abi.LogLevel, message string) {
 	if len(message) > maxLogLine {
 		message = strings.ToValidUTF8(message[:maxLogLine], "") + "…"
 	}
-	if c.logged > maxLog {
+	if c.logged > maxLog || errors.Is(c.failure, ErrUnprepared) { // the plugin is about to fail, and will not have
 		return
 	}
 	if c.logged += len(message) + 1; c.logged > maxLog {

@@ -19,8 +19,12 @@ import (
 type Pictures struct {
 	limits picture.Limits
 	memory int64
-	share  *semaphore.Weighted
+	share  *semaphore.Weighted // of the memory for decoding
+	files  *semaphore.Weighted // and of that for what is decoded
 }
+
+// maxFiles is how many bytes of files wait in memory to be decoded.
+const maxFiles = 64 << 20
 
 // NewPictures returns one that takes pictures of as many pixels, and has as many bytes
 // for decoding them; 0 is the default of each.
@@ -28,8 +32,14 @@ func NewPictures(pixels, memory int64) *Pictures {
 	if memory == 0 {
 		memory = 512 << 20
 	}
-	return &Pictures{limits: picture.Limits{Pixels: pixels}, memory: memory, share: semaphore.NewWeighted(memory)}
+	return &Pictures{limits: picture.Limits{Pixels: pixels}, memory: memory, share: semaphore.NewWeighted(memory), files: semaphore.NewWeighted(maxFiles)}
 }
+
+// take and give bound the memory of files that are about to be decoded.
+func (p *Pictures) take(ctx context.Context, size int64) error {
+	return p.files.Acquire(ctx, min(size, maxFiles))
+}
+func (p *Pictures) give(size int64) { p.files.Release(min(size, maxFiles)) }
 
 // make reads a picture and makes renditions of it.
 func (p *Pictures) make(ctx context.Context, content []byte, boxes []picture.Box) (*picture.Picture, error) {
@@ -37,7 +47,7 @@ func (p *Pictures) make(ctx context.Context, content []byte, boxes []picture.Box
 	if err != nil {
 		return nil, err
 	}
-	weight := min(info.Memory(boxes...)+int64(len(content)), p.memory)
+	weight := min(info.Memory(boxes...), p.memory)
 	if err := p.share.Acquire(ctx, weight); err != nil {
 		return nil, err
 	}
@@ -45,10 +55,18 @@ func (p *Pictures) make(ctx context.Context, content []byte, boxes []picture.Box
 	return picture.Make(content, boxes, p.limits)
 }
 
+// ErrUnprepared is the failure of a run that has asked for a picture which is not made
+// yet. Prepare makes it, and then the call is run again: it takes a hundred times as
+// long as the rest, and in a transaction it would meet everybody else.
+var ErrUnprepared = errors.New("edge: a picture has to be made before the call goes on")
+
+// maxImages bounds how many pictures a request has made: they are the most expensive
+// thing that a plugin can ask for.
+const maxImages = 8
+
 // Image implements abi.Host.
 func (c *Call) Image(q *abi.ImageQuery) (*abi.Image, error) {
-	f, err := c.file(q.File)
-	if err != nil {
+	if _, err := c.file(q.File); err != nil {
 		return nil, err
 	}
 	if c.plugin.Pictures == nil {
@@ -56,14 +74,40 @@ func (c *Call) Image(q *abi.ImageQuery) (*abi.Image, error) {
 	}
 	var w abi.Writer
 	q.Append(&w)
-	return once(&c.memo, question("image", w.Value()), func() (*abi.Image, error) { return c.makeImage(f, q) })
+	key := string(w.Value())
+	if m := c.uploads.images[key]; m != nil {
+		return m, nil
+	}
+	if len(c.uploads.images) == maxImages {
+		return nil, abi.ErrTooLarge
+	}
+	c.uploads.wanted, c.uploads.wantedKey = q, key
+	c.failure = ErrUnprepared
+	return nil, abi.ErrHost
+}
+
+// Prepare makes the picture that the last run has asked for, outside of any run.
+func (c *Call) Prepare() error {
+	u := &c.uploads
+	m, err := c.makeImage(&u.files[u.wanted.File], u.wanted)
+	if err != nil {
+		return err
+	}
+	if u.images == nil {
+		u.images = map[string]*abi.Image{}
+	}
+	u.images[u.wantedKey] = m
+	return nil
 }
 
 func (c *Call) makeImage(f *Upload, q *abi.ImageQuery) (*abi.Image, error) {
+	if err := c.plugin.Pictures.take(c.ctx, f.Size); err != nil {
+		return nil, err
+	}
+	defer c.plugin.Pictures.give(f.Size)
 	content := make([]byte, f.Size)
 	if _, err := f.Content.ReadAt(content, 0); err != nil && !errors.Is(err, io.EOF) {
-		c.failure = fmt.Errorf("edge: read the upload %q: %w", f.Name, err)
-		return nil, abi.ErrHost
+		return nil, fmt.Errorf("edge: read the upload %q: %w", f.Name, err)
 	}
 	boxes := make([]picture.Box, len(q.Renditions))
 	for i, r := range q.Renditions {
@@ -75,7 +119,7 @@ func (c *Call) makeImage(f *Upload, q *abi.ImageQuery) (*abi.Image, error) {
 		return &abi.Image{Code: refused.Code, Message: refused.Message}, nil
 	}
 	if err != nil {
-		return nil, c.over(err)
+		return nil, err
 	}
 	m := &abi.Image{Format: made.Format, Width: made.Width, Height: made.Height}
 	for _, r := range made.Renditions {

@@ -80,14 +80,14 @@ const wholeBlob = 256 << 10
 func (x *exchange) blobRange() (from, to int64, status int) {
 	req := &x.ctx.Request.Header
 	asked, size := req.Peek("Range"), x.blobSize
-	if len(asked) == 0 || bytes.IndexByte(asked, ',') >= 0 || x.answer.Status != fasthttp.StatusOK {
+	if len(asked) == 0 || x.ctx.IsHead() || bytes.IndexByte(asked, ',') >= 0 || x.answer.Status != fasthttp.StatusOK {
 		return 0, size, x.answer.Status
 	}
 	if only := req.Peek("If-Range"); len(only) > 0 && !bytes.Equal(only, x.ctx.Response.Header.Peek("ETag")) {
 		return 0, size, fasthttp.StatusOK
 	}
 	first, last, err := fasthttp.ParseByteRange(asked, int(size))
-	if err != nil {
+	if err != nil || first > last {
 		if !bytes.HasPrefix(asked, []byte("bytes=")) {
 			return 0, size, fasthttp.StatusOK // in a unit that is not ours
 		}

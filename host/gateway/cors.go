@@ -21,7 +21,7 @@ func (x *exchange) allowOrigin() {
 		h.Add("Vary", "Origin")
 		return
 	}
-	h.Set("Access-Control-Expose-Headers", "Location, RateLimit-Limit, RateLimit-Policy, RateLimit-Remaining, RateLimit-Reset, Retry-After, X-Request-Id")
+	h.Set("Access-Control-Expose-Headers", "Content-Range, ETag, Last-Modified, Location, RateLimit-Limit, RateLimit-Policy, RateLimit-Remaining, RateLimit-Reset, Retry-After, X-Request-Id")
 }
 
 // allowCredentials lets a page of an origin that may call send its requests with
@@ -45,7 +45,7 @@ func (x *exchange) preflight(n *node) {
 	h.Set("Allow", n.allow())
 	if len(h.Peek("Access-Control-Allow-Origin")) > 0 && len(x.ctx.Request.Header.Peek("Access-Control-Request-Method")) > 0 {
 		h.Set("Access-Control-Allow-Methods", n.allow())
-		h.Set("Access-Control-Allow-Headers", "Authorization, Content-Digest, Content-Type, Last-Event-ID, Signature, Signature-Input, X-Request-Id")
+		h.Set("Access-Control-Allow-Headers", "Authorization, Content-Digest, Content-Type, If-Modified-Since, If-None-Match, Last-Event-ID, Range, Signature, Signature-Input, X-Request-Id")
 		h.Set("Access-Control-Max-Age", "7200")
 	}
 	x.ctx.SetStatusCode(204)

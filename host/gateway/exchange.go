@@ -232,15 +232,17 @@ func (x *exchange) answerRoute(params int) {
 		x.failReceiving(err)
 		return
 	}
-	// From here on: the client decides how long its body takes.
-	x.life.deadline = time.Now().Add(x.route.deadline)
 	if x.route.uploads != nil {
+		x.life.deadline = time.Now().Add(uploadWait)
 		if err := x.route.uploads.take(&x.life); err != nil {
 			x.fail(err)
 			return
 		}
 		defer x.route.uploads.done()
 	}
+	// From here on: the client decides how long its body takes, and others for how long
+	// it waits.
+	x.life.deadline = time.Now().Add(x.route.deadline)
 	if err := x.lease(false); err != nil {
 		x.fail(err)
 		return

@@ -62,6 +62,9 @@ func (x *exchange) render() {
 			return
 		}
 		x.out = out
+		if len(out) >= minGzip {
+			resp.Header.Add("Vary", "Accept-Encoding")
+		}
 		if x.tag(out); x.unchanged() {
 			return
 		}
@@ -80,7 +83,6 @@ func (x *exchange) setText(body []byte, contentType string) {
 		resp.SetBody(body)
 		return
 	}
-	resp.Header.Add("Vary", "Accept-Encoding")
 	if x.ctx.Request.Header.HasAcceptEncoding("gzip") {
 		resp.Header.SetContentEncoding("gzip")
 		resp.SetBodyRaw(fasthttp.AppendGzipBytesLevel(nil, body, gzipLevel))
@@ -217,7 +219,7 @@ func (x *exchange) fail(err error) {
 		x.retryAfter(busy.RetryAfter)
 		level, often = slog.LevelWarn, true
 		e = &abi.Error{Status: 503, Code: f.Code(abi.HostBusy), Message: "The server is busy; try again later."}
-	case errors.Is(err, errSpoolFull):
+	case errors.Is(err, errSpoolFull), errors.Is(err, errNoPlace):
 		m.busy.Inc()
 		x.retryAfter(time.Second)
 		level, often = slog.LevelWarn, true

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/edgeset/edgeset/abi"
+	"github.com/edgeset/edgeset/host/edge"
 	"github.com/edgeset/edgeset/store"
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -53,6 +54,11 @@ func (x *exchange) commit() error {
 				return x.keepCheck(space)
 			}
 			return nil
+		case errors.Is(err, edge.ErrUnprepared):
+			if err := x.call.Prepare(); err != nil {
+				return err
+			}
+			run-- // it has met nobody
 		case errors.Is(err, store.ErrConflict) && run < maxRuns:
 			x.retries++
 			if err := x.backOff(run); err != nil {

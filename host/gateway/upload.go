@@ -7,6 +7,7 @@ import (
 	"io"
 	"mime"
 	"strings"
+	"time"
 
 	"github.com/edgeset/edgeset/abi"
 	"github.com/edgeset/edgeset/host/deploy"
@@ -29,6 +30,13 @@ func newUploads(p *deploy.Plugin) uploads {
 	return make(uploads, max(1, instances/2))
 }
 
+// uploadWait is how long an upload waits for a place: longer than other requests wait,
+// as it would have to be sent again.
+const uploadWait = 30 * time.Second
+
+// errNoPlace is the failure of an upload that has waited for that long.
+var errNoPlace = errors.New("gateway: no place for an upload has become free")
+
 // take waits for a place until ctx ends. done gives it back.
 func (u uploads) take(ctx context.Context) error {
 	select {
@@ -40,6 +48,9 @@ func (u uploads) take(ctx context.Context) error {
 	case u <- struct{}{}:
 		return nil
 	case <-ctx.Done():
+		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			return errNoPlace
+		}
 		return ctx.Err()
 	}
 }
@@ -100,7 +111,9 @@ const maxFormText = 1 << 20
 
 func (x *exchange) readForms(body io.Reader) error {
 	kind := string(x.ctx.Request.Header.ContentType())
-	if !strings.HasPrefix(strings.ToLower(kind), "multipart/") {
+	switch media, _, _ := strings.Cut(strings.ToLower(kind), ";"); strings.TrimSpace(media) {
+	case "multipart/form-data":
+	case "application/x-www-form-urlencoded", "":
 		fields, err := io.ReadAll(io.LimitReader(body, maxFormText+1))
 		if err != nil {
 			return err
@@ -109,6 +122,9 @@ func (x *exchange) readForms(body io.Reader) error {
 			return x.tooLarge(maxFormText)
 		}
 		return text.AppendQuery(&x.pairs, fields)
+	default:
+		return &abi.Error{Status: 415, Code: x.route.family.Code(abi.HostBadRequest),
+			Message: fmt.Sprintf("The body is of the type %q: want multipart/form-data, with a file in a field of the form.", strings.ToValidUTF8(kind, "\uFFFD"))}
 	}
 	_, params, err := mime.ParseMediaType(kind)
 	if err != nil {

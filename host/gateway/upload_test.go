@@ -110,7 +110,7 @@ func TestAFileIsKeptAsItCameAndServedInParts(t *testing.T) {
 				return
 			}
 			for asked, want := range map[string][2]int{
-				"bytes=0-0": {0, 1}, "bytes=10-19": {10, 20}, "bytes=-7": {size - 7, size}, "bytes=500-": {500, size},
+				"bytes=0-0": {0, 1}, "bytes=10-19": {10, 20}, "bytes=-7": {size - 7, size}, fmt.Sprintf("bytes=-%d", size+5): {0, size}, "bytes=500-": {500, size},
 				fmt.Sprintf("bytes=%d-%d", size-3, size+100): {size - 3, size}, fmt.Sprintf("bytes=%d-", size/2): {size / 2, size},
 			} {
 				part := r.do(path, "", "Range", asked).wants(206)
@@ -127,6 +127,10 @@ func TestAFileIsKeptAsItCameAndServedInParts(t *testing.T) {
 				t.Error("a range of something else")
 			}
 			r.do(path, "", "Range", "bytes=1-2", "If-Range", tag).wants(206)
+			r.do(path, "", "Range", "bytes=-0").wants(416)
+			if head := r.do(strings.Replace(path, "GET", "HEAD", 1), "", "Range", "bytes=0-9").wants(200); head.header.Get("Content-Length") != strconv.Itoa(size) {
+				t.Errorf("HEAD of a range: %v", head.header)
+			}
 			outside := r.do(path, "", "Range", fmt.Sprintf("bytes=%d-", size)).wants(416)
 			if outside.header.Get("Content-Range") != fmt.Sprintf("bytes */%d", size) || outside.header.Get("Cache-Control") != "" || outside.header.Get("Content-Type") != "application/json" {
 				t.Errorf("%v %s", outside.header, outside.body)
@@ -315,6 +319,11 @@ func TestAnswersInXMLAndPlist(t *testing.T) {
 		r.do("GET "+path, "", "If-None-Match", "*").wants(304)
 		r.do("GET "+path+"x", "", "If-None-Match", tag).wants(200)
 		r.do("HEAD "+path, "", "If-None-Match", tag).wants(304)
+		long := path + strings.Repeat("x", 4000)
+		whole := r.do("GET "+long, "").wants(200)
+		if same := r.do("GET "+long, "", "If-None-Match", whole.header.Get("ETag")).wants(304); same.header.Get("Vary") != "Accept-Encoding" || whole.header.Get("Vary") != "Accept-Encoding" {
+			t.Errorf("%v, %v", whole.header, same.header)
+		}
 	}
 	r.do("GET /album/broken.xml", "").wants(500)
 }
@@ -366,4 +375,32 @@ func TestUploadsLeaveInstancesToOthers(t *testing.T) {
 	<-places
 	got := <-answered
 	got.wants(201)
+}
+
+// Making a picture takes long, and must not be a reason to meet others.
+func TestManyUploadsAtOnceAreAllTaken(t *testing.T) {
+	r := start(t, Config{}, album())
+	const clients, each = 8, 4
+	kind, body := upload(t, nil, "a.png", dot(t, 600, 400))
+	errs := make(chan error, clients)
+	for range clients {
+		go func() {
+			for range each {
+				got, err := r.try("POST /album/pictures/one", body, "Content-Type", kind)
+				if err == nil && got.status != 201 {
+					err = fmt.Errorf("%d %s", got.status, got.body)
+				}
+				if err != nil {
+					errs <- err
+					return
+				}
+			}
+			errs <- nil
+		}()
+	}
+	for range clients {
+		if err := <-errs; err != nil {
+			t.Error(err)
+		}
+	}
 }

@@ -89,9 +89,10 @@ func (s *server) paste(headings []string, env ...string) string {
 func TestTheReadmesFirstRequest(t *testing.T) {
 	t.Parallel()
 	s := newServer(t, "")
-	out := s.paste([]string{"## A first request", "### Status updates (plugin `status`)"})
+	out := s.paste([]string{"## A first request", "### Status updates (plugin `status`)", "### Posts and comments (plugin `posts`)"})
 	for _, want := range []string{`"result":"ok"`, `"location":[[`, `"Heading home!"`, `"viewers":1`,
-		`"payload":{"available":false}}]`, `"recipient_type":"all"`} {
+		`"payload":{"available":false}}]`, `"recipient_type":"all"`,
+		`"city":"Oklahoma City"`, `<category domain="total">1</category>`, `{"total":1,`} {
 		if !strings.Contains(out, want) {
 			t.Errorf("%s\nwant %s", out, want)
 		}

@@ -14,7 +14,7 @@ import (
 )
 
 // BenchmarkStart measures from the start of a server's process to its first answer,
-// with six plugins: the time that clients are without it when it is restarted. Its
+// with eight plugins: the time that clients are without it when it is restarted. Its
 // peer is a server that finds nothing in its cache. A page that a store and a plugin
 // have made is asked for, by a client that comes when the address is taken, and
 // waits.
@@ -30,7 +30,7 @@ func BenchmarkStart(b *testing.B) {
 			if err := os.WriteFile(file, wasm, 0o600); err != nil {
 				b.Fatal(err)
 			}
-			fmt.Fprintf(&manifest, "[[deployment.plugin]]\nname = %q\nsource = %q\ngrants = [\"kv\", \"passwords\", \"events\"]\n", name, file)
+			fmt.Fprintf(&manifest, "[[deployment.plugin]]\nname = %q\nsource = %q\ngrants = [\"kv\", \"passwords\", \"events\", \"blobs\"]\n", name, file)
 		}
 	}
 	cache := filepath.Join(dir, "cache")

@@ -116,6 +116,9 @@ func (w *Writer) Key(key string) {
 	if n := len(key); n < 1<<5 {
 		w.buf = append(append(w.buf, 0xa0|byte(n)), key...)
 		return
+	} else if n < 1<<8 {
+		w.buf = append(append(w.buf, 0xd9, byte(n)), key...)
+		return
 	}
 	w.buf = msgp.AppendString(w.buf, key)
 }
@@ -124,6 +127,9 @@ func (w *Writer) Key(key string) {
 func (w *Writer) KeyBytes(key []byte) {
 	if n := len(key); n < 1<<5 {
 		w.buf = append(append(w.buf, 0xa0|byte(n)), key...)
+		return
+	} else if n < 1<<8 {
+		w.buf = append(append(w.buf, 0xd9, byte(n)), key...)
 		return
 	}
 	w.buf = msgp.AppendStringFromBytes(w.buf, key)

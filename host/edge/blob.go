@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
@@ -139,6 +140,12 @@ func (c *Call) LinkBlob(id abi.BlobID, name []byte) error {
 			return abi.ErrArgument
 		}
 		if err := c.writeBlob(&id, content); err != nil {
+			// The plugin may go on, and nobody would ever find the chunks.
+			for at := int64(0); at < content.Size(); at += chunkSize {
+				if err := c.txn.Delete(c.chunkKey(&id, at/chunkSize)); err != nil {
+					return c.whole(err)
+				}
+			}
 			return err
 		}
 	}
@@ -174,14 +181,23 @@ func (c *Call) UnlinkBlob(id abi.BlobID, name []byte) error {
 	if err := c.storeError(c.txn.Delete(link)); err != nil {
 		return err
 	}
-	// All that begin with the id, which has a fixed size.
+	// All that begin with the id, which has a fixed size. A name may begin with any byte.
 	start := c.blobKey(blobLink, &id)
-	c.end = append(append(c.end[:0], start...), 0xff)
+	c.end = append(append(c.end[:0], start...), bytes.Repeat([]byte{0xff}, abi.MaxBlobName+1)...)
 	page, err := c.txn.Scan(store.Range{Start: start, End: c.end, Limit: 1, KeysOnly: true})
 	if err != nil || len(page.Entries) > 0 {
 		return c.storeError(err)
 	}
-	return c.deleteBlob(&id)
+	return c.whole(c.deleteBlob(&id))
+}
+
+// whole has the call fail as a whole with what leaves a blob half deleted: nobody would
+// ever find the rest.
+func (c *Call) whole(err error) error {
+	if err != nil && c.failure == nil {
+		c.failure = fmt.Errorf("edge: plugin %q: a part of a blob cannot be deleted: %w", c.plugin.Name, store.ErrTooLarge)
+	}
+	return err
 }
 
 func (c *Call) deleteBlob(id *abi.BlobID) error {
@@ -213,6 +229,9 @@ func (c *Call) FindBlob(id abi.BlobID) (size int64, found bool, err error) {
 	return int64(binary.BigEndian.Uint64(record)), true, nil
 }
 
+// ErrNoBlob is the failure of reading a blob that has been deleted meanwhile.
+var ErrNoBlob = errors.New("edge: the blob is not kept any more")
+
 // AppendBlob appends the part of a plugin's blob from an offset to dst: at most to the
 // end of a chunk, so that a page of it is kept in memory and not the whole.
 func AppendBlob(dst []byte, txn store.Txn, plugin string, id abi.BlobID, offset, limit int64) ([]byte, error) {
@@ -223,7 +242,7 @@ func AppendBlob(dst []byte, txn store.Txn, plugin string, id abi.BlobID, offset,
 	}
 	from := offset % chunkSize
 	if !found || from >= int64(len(chunk)) {
-		return dst, fmt.Errorf("edge: blob %s of plugin %q has nothing at byte %d: it was deleted", id, plugin, offset)
+		return dst, fmt.Errorf("%w: %s of plugin %q, at byte %d", ErrNoBlob, id, plugin, offset)
 	}
 	chunk = chunk[from:]
 	return append(dst, chunk[:min(int64(len(chunk)), limit)]...), nil

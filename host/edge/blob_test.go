@@ -92,6 +92,56 @@ func TestABlobBelongsToItsPlugin(t *testing.T) {
 	}
 }
 
+func TestABlobIsNeverKeptInPart(t *testing.T) {
+	s := open(t)
+	first, second := bytes.Repeat([]byte("x"), 20<<20), bytes.Repeat([]byte("y"), 20<<20)
+	with(t, s, keeper("a"), func(c *Call) {
+		c.Upload(uploaded(first, second))
+		one, err := c.KeepFile(0)
+		must(t, err)
+		two, err := c.KeepFile(1)
+		must(t, err)
+		must(t, c.LinkBlob(one.ID, []byte("one")))
+		if err := c.LinkBlob(two.ID, []byte("two")); !errors.Is(err, abi.ErrTooLarge) {
+			t.Errorf("40 MiB: %v", err)
+		}
+		must(t, c.UnlinkBlob(one.ID, []byte("one")))
+	})
+	if spaces, err := s.Spaces(t.Context()); err != nil || len(spaces) != 0 {
+		t.Errorf("something is left in %q, %v", spaces, err)
+	}
+}
+
+func TestAnyNameHoldsABlob(t *testing.T) {
+	s := open(t)
+	names := []string{"\x00", "one", "\xff", "\xff\xffone", strings.Repeat("\xff", abi.MaxBlobName)}
+	for _, last := range names {
+		var id abi.BlobID
+		with(t, s, keeper("a"), func(c *Call) {
+			c.Upload(uploaded([]byte("abc")))
+			b, err := c.KeepFile(0)
+			must(t, err)
+			id = b.ID
+			for _, name := range names {
+				must(t, c.LinkBlob(id, []byte(name)))
+			}
+		})
+		for _, name := range append(slices.DeleteFunc(slices.Clone(names), func(n string) bool { return n == last }), last) {
+			with(t, s, keeper("a"), func(c *Call) {
+				if _, found, err := c.FindBlob(id); !found || err != nil {
+					t.Errorf("%q: it has gone before %q, %v", last, name, err)
+				}
+				must(t, c.UnlinkBlob(id, []byte(name)))
+			})
+		}
+		with(t, s, keeper("a"), func(c *Call) {
+			if _, found, err := c.FindBlob(id); found || err != nil {
+				t.Errorf("%q: it outlives its names, %v", last, err)
+			}
+		})
+	}
+}
+
 func TestBlobsHaveToBeGranted(t *testing.T) {
 	s := open(t)
 	with(t, s, plugin("a"), func(c *Call) {

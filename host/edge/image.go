@@ -47,7 +47,11 @@ func (p *Pictures) make(ctx context.Context, content []byte, boxes []picture.Box
 	if err != nil {
 		return nil, err
 	}
-	weight := min(info.Memory(boxes...), p.memory)
+	weight := info.Memory(boxes...)
+	if weight > p.memory {
+		return nil, &picture.Error{Code: picture.CodeTooLarge, Message: fmt.Sprintf(
+			"The picture takes %d MiB of memory to decode; at most %d are given to one.", weight>>20, p.memory>>20)}
+	}
 	if err := p.share.Acquire(ctx, weight); err != nil {
 		return nil, err
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/edgeset/edgeset/abi"
@@ -44,8 +45,8 @@ func (x *exchange) sendBlob() {
 	resp.SetStatusCode(status)
 	switch status {
 	case fasthttp.StatusRequestedRangeNotSatisfiable:
+		x.takeBack()
 		resp.Header.Set("Content-Range", "bytes */"+strconv.FormatInt(x.blobSize, 10))
-		resp.Header.Del("Cache-Control") // which is about the blob, and not about this
 		x.refuse(x.route.family, &abi.Error{Status: status, Code: x.route.family.Code(abi.HostBadRequest),
 			Message: fmt.Sprintf("The range is outside of the %d bytes that there are.", x.blobSize)})
 		return
@@ -61,7 +62,12 @@ func (x *exchange) sendBlob() {
 	}
 	// What can be read at once is, so that a failure is still an answer of its own.
 	if to-from <= wholeBlob {
-		body, err := io.ReadAll(part)
+		body, err := part.whole()
+		if errors.Is(err, edge.ErrNoBlob) { // deleted since the plugin has answered
+			x.takeBack()
+			x.refuse(x.route.family, &abi.Error{Status: 404, Code: x.route.family.Code(abi.HostNotFound), Message: "There is nothing here any more."})
+			return
+		}
 		if err != nil {
 			x.fail(err)
 			return
@@ -86,14 +92,35 @@ func (x *exchange) blobRange() (from, to int64, status int) {
 	if only := req.Peek("If-Range"); len(only) > 0 && !bytes.Equal(only, x.ctx.Response.Header.Peek("ETag")) {
 		return 0, size, fasthttp.StatusOK
 	}
-	first, last, err := fasthttp.ParseByteRange(asked, int(size))
-	if err != nil || first > last {
-		if !bytes.HasPrefix(asked, []byte("bytes=")) {
-			return 0, size, fasthttp.StatusOK // in a unit that is not ours
-		}
+	first, last, ok := strings.Cut(strings.TrimPrefix(string(asked), "bytes="), "-")
+	from, err1 := position(first)
+	to, err2 := position(last)
+	switch {
+	case !ok || !bytes.HasPrefix(asked, []byte("bytes=")) || err1 != nil || err2 != nil || first == "" && last == "" || first != "" && last != "" && to < from:
+		return 0, size, fasthttp.StatusOK // no range, or in a unit that is not ours: as if nothing was asked
+	case first == "": // the last ones
+		from, to = max(0, size-to), size
+	case last == "":
+		to = size
+	default:
+		to = min(to, size-1) + 1
+	}
+	if from >= size {
 		return 0, 0, fasthttp.StatusRequestedRangeNotSatisfiable
 	}
-	return int64(first), int64(last) + 1, fasthttp.StatusPartialContent
+	return from, to, fasthttp.StatusPartialContent
+}
+
+// position reads a position in a blob, 0 if there is none; a large one is behind all.
+func position(text string) (int64, error) {
+	if strings.Trim(text, "0123456789") != "" {
+		return 0, strconv.ErrSyntax
+	}
+	n, err := strconv.ParseInt(text, 10, 62)
+	if text == "" || errors.Is(err, strconv.ErrRange) {
+		err = nil
+	}
+	return n, err
 }
 
 // writeMore lets an answer take longer as long as the client takes it.
@@ -109,30 +136,47 @@ type blobReader struct {
 	space, plugin string
 	id            abi.BlobID
 	at, end       int64
-	chunk         []byte // what is read and not taken
+	room          []byte // of a chunk
+	chunk         []byte // what of it is not taken
 	alive         func()
 }
 
 // Read implements io.Reader.
-func (r *blobReader) Read(p []byte) (int, error) {
+func (r *blobReader) Read(p []byte) (n int, err error) {
 	if len(r.chunk) == 0 {
 		if r.at == r.end {
 			return 0, io.EOF
 		}
-		r.alive()
-		err := r.store.View(context.Background(), r.space, func(txn store.Txn) (err error) {
-			r.chunk, err = edge.AppendBlob(r.chunk[:0], txn, r.plugin, r.id, r.at, r.end-r.at)
-			return err
-		})
-		if err == nil && len(r.chunk) == 0 {
-			err = errors.New("gateway: a blob has an empty chunk")
-		}
-		if err != nil {
+		if r.room, err = r.next(r.room[:0]); err != nil {
 			return 0, err
 		}
-		r.at += int64(len(r.chunk))
+		r.chunk = r.room
 	}
-	n := copy(p, r.chunk)
+	n = copy(p, r.chunk)
 	r.chunk = r.chunk[n:]
 	return n, nil
+}
+
+// whole returns the whole part.
+func (r *blobReader) whole() (body []byte, err error) {
+	body = make([]byte, 0, r.end-r.at)
+	for err == nil && r.at < r.end {
+		body, err = r.next(body)
+	}
+	return body, err
+}
+
+// next appends the next chunk to dst.
+func (r *blobReader) next(dst []byte) ([]byte, error) {
+	r.alive()
+	before := len(dst)
+	err := r.store.View(context.Background(), r.space, func(txn store.Txn) (err error) {
+		dst, err = edge.AppendBlob(dst, txn, r.plugin, r.id, r.at, r.end-r.at)
+		return err
+	})
+	if err == nil && len(dst) == before {
+		err = errors.New("gateway: a blob has an empty chunk")
+	}
+	r.at += int64(len(dst) - before)
+	return dst, err
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/base64"
+	"slices"
 
 	"github.com/valyala/fasthttp"
 )
@@ -29,8 +30,9 @@ func (x *exchange) unchanged() bool {
 	if x.answer.Status != fasthttp.StatusOK || !req.IsGet() && !req.IsHead() {
 		return false
 	}
-	if tags := req.Peek("If-None-Match"); len(tags) > 0 {
-		if tag := resp.Header.Peek("ETag"); len(tag) == 0 || !listsTag(tags, tag) {
+	if lists := req.PeekAll("If-None-Match"); len(lists) > 0 {
+		tag := resp.Header.Peek("ETag")
+		if len(tag) == 0 || !slices.ContainsFunc(lists, func(list []byte) bool { return listsTag(list, tag) }) {
 			return false
 		}
 	} else if !olderThan(resp.Header.Peek("Last-Modified"), req.Peek("If-Modified-Since")) {

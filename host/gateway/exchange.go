@@ -23,6 +23,7 @@ type exchange struct {
 	site    *site
 	route   *route
 	start   time.Time // for measuring
+	ready   time.Time // since when it waits for nothing but us: its body has come
 	at      time.Time // the request's time, as the plugin sees it
 	path    []byte
 	remote  []byte
@@ -88,6 +89,7 @@ func (g *Gateway) begin(ctx *fasthttp.RequestCtx) *exchange {
 	x := g.pool.Get().(*exchange)
 	x.ctx, x.path, x.site, x.route, x.retries, x.fuel = ctx, ctx.Path(), nil, nil, 0, 0
 	x.start = time.Now()
+	x.ready = x.start
 	x.life.begin(g.ctx, x.start, ctx.LocalAddr())
 	x.at = g.now()
 	x.remote = g.remote(x.remote[:0], ctx)
@@ -151,6 +153,7 @@ func (g *Gateway) guard(x *exchange, answer func()) {
 		x.ctx.Response.Header.SetBytesV("X-Request-Id", x.id)
 		x.ctx.SetConnectionClose() // whatever is left of the body
 		x.out = nil
+		x.spool.close()
 		x.life.end()
 		x.refuse(noFamily, &abi.Error{Status: 500, Code: abi.HostInternal, Message: internalMessage})
 		g.finish(x) // and not into the pool: nobody knows what state it is in
@@ -233,7 +236,7 @@ func (x *exchange) answerRoute(params int) {
 		return
 	}
 	if x.route.uploads != nil {
-		x.life.deadline = time.Now().Add(uploadWait)
+		x.life.until(time.Now().Add(uploadWait))
 		if err := x.route.uploads.take(&x.life); err != nil {
 			x.fail(err)
 			return
@@ -242,7 +245,8 @@ func (x *exchange) answerRoute(params int) {
 	}
 	// From here on: the client decides how long its body takes, and others for how long
 	// it waits.
-	x.life.deadline = time.Now().Add(x.route.deadline)
+	x.ready = time.Now()
+	x.life.until(x.ready.Add(x.route.deadline))
 	if err := x.lease(false); err != nil {
 		x.fail(err)
 		return

@@ -39,6 +39,15 @@ func (l *lifetime) begin(base context.Context, now time.Time, local net.Addr) {
 	l.base, l.peer, l.look = base, peerOf(local), now.Add(lookInterval)
 }
 
+// until sets another deadline. What waits for the one before has to be through.
+func (l *lifetime) until(deadline time.Time) {
+	if l.watch != nil {
+		l.watch.stop() // its timer knows the deadline before
+		l.watch = nil
+	}
+	l.deadline = deadline
+}
+
 // end makes l ready for another request.
 func (l *lifetime) end() {
 	if l.watch != nil {

@@ -33,7 +33,7 @@ func (x *exchange) release() {
 	}
 }
 
-// turnTime is how long after its beginning a request can wait for a turn.
+// turnTime is how long a request that has come can wait for a turn.
 const turnTime = time.Second
 
 // errNoTurn is why a request is given up whose path is in dispute.
@@ -46,7 +46,7 @@ func (x *exchange) turn(share int64) (turn, error) {
 		return t, nil
 	}
 	x.release()
-	ctx, cancel := context.WithDeadline(&x.life, x.start.Add(turnTime))
+	ctx, cancel := context.WithDeadline(&x.life, x.ready.Add(turnTime))
 	defer cancel()
 	t, err := x.site.turns.take(ctx, x.path, share)
 	if err != nil && x.life.Err() == nil {

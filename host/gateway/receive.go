@@ -76,8 +76,9 @@ type bodyReader struct {
 	stream io.Reader
 	left   int // of the limit
 	limit  int
-	length int // as the client says; negative: it does not
-	extend time.Time
+	length int       // as the client says; negative: it does not
+	extend time.Time // when the time was last extended,
+	since  int       // and what had come by then
 	failed error     // what Read has failed with
 	sha256 hash.Hash // nil: nobody asks for it
 	sha512 hash.Hash
@@ -139,11 +140,15 @@ const (
 
 // allowTime lets a body that keeps coming take longer than a request may that does not.
 func (b *bodyReader) allowTime() {
-	if b.x.received < bodyRate || time.Since(b.extend) < extendTime {
+	if b.x.received-b.since < bodyRate || time.Since(b.extend) < extendTime {
 		return
 	}
-	b.extend = time.Now()
+	b.extend, b.since = time.Now(), b.x.received
 	limit := b.x.start.Add(b.x.gateway.config.ReadTimeout + time.Duration(b.x.received/bodyRate)*time.Second)
+	// What has come quickly is no credit for who stops then.
+	if pause := b.extend.Add(b.x.gateway.config.ReadTimeout); pause.Before(limit) {
+		limit = pause
+	}
 	_ = b.x.ctx.Conn().SetReadDeadline(limit) // fails on a connection that is broken, as Read will
 }
 

@@ -251,7 +251,15 @@ func (x *exchange) fail(err error) {
 		x.abandon()
 		return
 	}
+	x.takeBack()
 	x.refuse(f, e)
+}
+
+// takeBack drops what headers say of an answer that is not given after all.
+func (x *exchange) takeBack() {
+	for _, name := range [...]string{"Cache-Control", "Expires", "ETag", "Last-Modified", "Accept-Ranges", "Content-Range", "Location"} {
+		x.ctx.Response.Header.Del(name)
+	}
 }
 
 // failReceiving answers a request whose body did not come as it should.

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"sync/atomic"
+	"sync"
 )
 
 // A spoolDir has room for what is being uploaded: in memory while it is little, and
@@ -14,18 +14,58 @@ import (
 type spoolDir struct {
 	dir   string // "": the system's
 	limit int64  // bytes of all uploads together
-	used  atomic.Int64
+
+	mu   sync.Mutex
+	used int64
+	from map[string]int64 // by the client's address
 }
 
 // errSpoolFull is the failure of an upload beside too many others.
 var errSpoolFull = errors.New("gateway: uploads take all the room that they may")
 
-// spoolMemory is how much of an upload is kept in memory.
-const spoolMemory = 256 << 10
+const (
+	// spoolMemory is how much of an upload is kept in memory.
+	spoolMemory = 256 << 10
+	// spoolShare is the part of the room that one client may take: one over this.
+	spoolShare = 4
+)
+
+// reserve takes room for a client.
+func (d *spoolDir) reserve(client string, n int64) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.used+n > d.limit || d.from[client]+n > d.limit/spoolShare {
+		return errSpoolFull
+	}
+	if d.from == nil {
+		d.from = map[string]int64{}
+	}
+	d.used += n
+	d.from[client] += n
+	return nil
+}
+
+// release gives it back.
+func (d *spoolDir) release(client string, n int64) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.used -= n
+	if d.from[client] -= n; d.from[client] == 0 {
+		delete(d.from, client)
+	}
+}
+
+// taken is how much room is taken.
+func (d *spoolDir) taken() int64 {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.used
+}
 
 // A spool holds the files of one request, one behind the other.
 type spool struct {
 	in     *spoolDir
+	of     string // the client's address
 	memory []byte
 	file   *os.File
 	size   int64
@@ -33,9 +73,8 @@ type spool struct {
 
 // Write appends to the spool.
 func (s *spool) Write(p []byte) (int, error) {
-	if s.in.used.Add(int64(len(p))) > s.in.limit {
-		s.in.used.Add(-int64(len(p)))
-		return 0, errSpoolFull
+	if err := s.in.reserve(s.of, int64(len(p))); err != nil {
+		return 0, err
 	}
 	s.size += int64(len(p))
 	if s.file == nil && len(s.memory)+len(p) <= spoolMemory {
@@ -80,11 +119,11 @@ func (s *spool) ReadAt(p []byte, at int64) (int, error) {
 
 // close gives the room back.
 func (s *spool) close() {
-	if s.in != nil {
-		s.in.used.Add(-s.size)
+	if s.size > 0 {
+		s.in.release(s.of, s.size)
 	}
 	if s.file != nil {
 		_ = s.file.Close() // it was deleted when it was made
 	}
-	*s = spool{in: s.in}
+	*s = spool{}
 }

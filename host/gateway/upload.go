@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -137,9 +138,15 @@ func (x *exchange) readForms(body io.Reader) error {
 
 // spoolFile takes one file of a form.
 func (x *exchange) spoolFile(f text.File) error {
-	x.spool.in = &x.gateway.spools
+	x.spool.in, x.spool.of = &x.gateway.spools, string(x.remote)
 	from := x.spool.size
-	n, err := io.Copy(&x.spool, f.Content)
+	// A part comes in pieces as small as who sends it likes: each byte that may begin a
+	// boundary ends one.
+	gathered := bufio.NewWriterSize(&x.spool, 32<<10)
+	n, err := io.Copy(gathered, f.Content)
+	if err == nil {
+		err = gathered.Flush()
+	}
 	if errors.Is(err, io.ErrUnexpectedEOF) {
 		return fmt.Errorf("%w: file %q: %w", text.ErrMultipart, f.Name, err)
 	}

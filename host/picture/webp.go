@@ -97,7 +97,7 @@ func webpSize(kind string, b []byte) (width, height int64, ok bool) {
 // and what tells the tiles, and trees of codes, which take up to 250 times the
 // bytes they are stored in, but not more than 2,600 × 53 KB.
 func lossless(pixels int64, size int) int64 {
-	return 5*pixels + min(250*int64(size), 140e6)
+	return 13*pixels/2 + min(250*int64(size), 140e6)
 }
 
 func uint24(b []byte) uint32 {

@@ -87,7 +87,7 @@ func updateComment(w *guest.Response, r *guest.Request) error {
 	if c.content, err = content(r); err != nil {
 		return err
 	}
-	c.modified = max(r.Time().UnixMicro(), c.modified)
+	c.modified = later(r, c.modified)
 	if err := c.put(r.KV()); err != nil {
 		return err
 	}

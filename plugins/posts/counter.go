@@ -44,11 +44,16 @@ func touch(r *guest.Request, s shelf) error {
 	if err != nil {
 		return err
 	}
-	const second = 1_000_000
-	now := max(r.Time().UnixMicro(), (last/second+1)*second)
 	var w abi.Writer
-	w.Int(now)
+	w.Int(later(r, last))
 	return r.KV().Put(shelfKey(keyChanged, s), w.Value())
+}
+
+// later is the time of a change behind one of another time: the request's, or the next
+// second.
+func later(r *guest.Request, last int64) int64 {
+	const second = 1_000_000
+	return max(r.Time().UnixMicro(), (last/second+1)*second)
 }
 
 // changed returns when something on a shelf was last changed, in microseconds; 0 if

@@ -91,7 +91,7 @@ func (w *world) changeComment(q *request, number int64, action string) []outcome
 	if wrong = append(wrong, bad...); wrong != nil {
 		return wrong
 	}
-	next.modified = w.modified(c.modified, c.created, next.content != c.content)
+	next.modified = w.modified(c.modified, next.content != c.content)
 	return written(q, outcome{status: 200, body: commentItem(q.base, &next), apply: func() {
 		*c = next
 		w.touch("comments", true)

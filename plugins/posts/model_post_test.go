@@ -192,20 +192,19 @@ func (w *world) changePost(q *request, number int64, action string) []outcome {
 	if wrong = append(wrong, readFields(q, &next)...); wrong != nil {
 		return wrong
 	}
-	next.modified = w.modified(p.modified, p.created, fmt.Sprint(next) != fmt.Sprint(*p))
+	next.modified = w.modified(p.modified, fmt.Sprint(next) != fmt.Sprint(*p))
 	return written(q, outcome{status: 200, body: w.item(q.base, &next), apply: func() {
 		*p = next
 		w.touch("posts", true)
 	}}, false)
 }
 
-// modified returns when something was modified that is being updated now. Whether
-// an update that changes nothing counts is left open, and what does when the clock
-// was set back.
-func (w *world) modified(before []int64, created int64, differs bool) []int64 {
-	list := []int64{max(w.now.UnixMicro(), created)}
+// modified returns when something was modified that is being updated now: in a second
+// of its own. Whether an update that changes nothing counts is left open.
+func (w *world) modified(before []int64, differs bool) (list []int64) {
 	for _, m := range before {
-		if m > w.now.UnixMicro() || !differs {
+		list = append(list, max(w.now.UnixMicro(), (m/1e6+1)*1e6))
+		if !differs {
 			list = append(list, m)
 		}
 	}

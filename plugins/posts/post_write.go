@@ -157,7 +157,7 @@ func updatePost(w *guest.Response, r *guest.Request) error {
 	if err := changeFacets(r.KV(), p.number, p.created, old, now); err != nil {
 		return err
 	}
-	p.modified = max(p.modified, r.Time().UnixMicro())
+	p.modified = later(r, p.modified)
 	if err := savePost(r.KV(), p); err != nil {
 		return err
 	}

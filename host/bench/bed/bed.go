@@ -68,7 +68,8 @@ func NewOf(tb testing.TB, durability badgerstore.Durability, folders []string, c
 	must(tb, err)
 	// A busy machine may take its time for what is slow.
 	const deadline = deploy.Duration(time.Minute)
-	grants := []string{abi.GrantKV, abi.GrantPasswords, abi.GrantEvents}
+	grants := []string{abi.GrantKV, abi.GrantPasswords, abi.GrantEvents, abi.GrantBlobs}
+	pictures := edge.NewPictures(0, 0)
 	natively := map[string]*guest.Plugin{}
 	for _, p := range compiled {
 		natively[p.Description().Name] = p
@@ -81,13 +82,13 @@ func NewOf(tb testing.TB, durability badgerstore.Durability, folders []string, c
 			spec.Plugins = append(spec.Plugins, deploy.PluginSpec{Name: name, Source: file, Grants: grants, Deadline: deadline})
 		}
 	}
-	loader := deploy.Loader{Engine: eng, Log: quiet}
+	loader := deploy.Loader{Engine: eng, Log: quiet, Pictures: pictures}
 	d, err := loader.Load(tb.Context(), spec)
 	must(tb, err)
 	for name, p := range natively {
 		d.Plugins = append(d.Plugins, &deploy.Plugin{
 			Spec: deploy.PluginSpec{Name: name, Deadline: deadline}, Desc: p.Description(), Runner: native.New(p),
-			Edge: &edge.Plugin{Name: name, Grants: grants, Log: quiet},
+			Edge: &edge.Plugin{Name: name, Grants: grants, Log: quiet, Pictures: pictures},
 		})
 	}
 	b := &Bed{tb: tb, store: state, plugins: d.Plugins}

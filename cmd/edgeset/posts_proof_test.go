@@ -37,6 +37,11 @@ func TestPostsByTokenAndMessage(t *testing.T) {
 	phone.declined(phone.as("x").form("PUT", path, change), 401, "oauth_token")
 
 	for _, alg := range []httpsig.Algorithm{httpsig.Algo_HMAC_SHA256, httpsig.Algo_ED25519} {
+		// A signature that does not cover what is uploaded.
+		req := a.message(alg, "POST", "/1.0/posts", "", "")
+		req.Header.Set("Content-Type", contentType)
+		req.Body = io.NopCloser(bytes.NewReader(body))
+		a.declined(a.transmit(req), 401, "component_missing")
 		for _, size := range []int{1000, 2 << 20} {
 			contentType, body := multipartForm(values([]string{"udid", "x", "description", string(alg)}), picture(padded(t, size, 0)))
 			req := a.message(alg, "POST", "/1.0/posts", contentType, string(body))

@@ -68,7 +68,7 @@ test: build lint tools $(CLIENTS) ## run everything that must pass
 BENCH := go test -p 1 -run '^$$' -bench . -benchtime 300ms -timeout 60m ./host/... ./plugins/... ./store/... ./abi/... ./cmd/...
 
 .PHONY: bench
-bench: build $(RIVAL) ## run the benchmarks, side by side with their peers (8 minutes); writes build/bench.json
+bench: build $(RIVAL) ## run the benchmarks, side by side with their peers (12 minutes); writes build/bench.json
 	@rm -f build/bench.json
 	EDGESET_BENCH_JSON=$(CURDIR)/build/bench.json $(BENCH)
 	@go run ./host/bench/table -command "make bench ($(BENCH))" build/bench.json

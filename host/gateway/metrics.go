@@ -64,11 +64,13 @@ func newMetrics(g *Gateway) *metrics {
 		limited:  counter("edgeset_rate_limited_total", "Requests refused because their application had made as many as it may.", "deployment"),
 		fuel:     counter("edgeset_fuel_total", "Fuel spent by plugins: about one WebAssembly instruction a unit.", labels...),
 		latency: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "edgeset_request_duration_seconds", Help: "Time from the request's head to its response.",
+			Name: "edgeset_request_duration_seconds", Help: "Time from the arrival of the whole request to its response.",
 			Buckets: []float64{0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10},
 		}, labels),
 	}
-	m.registry.MustRegister(m.unmatched, m.requests, m.traps, m.busy, m.retries, m.timeouts, m.gone, m.quota, m.limited, m.fuel, m.latency, pools{g}, connections{g},
+	spool := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "edgeset_spool_bytes", Help: "Files of uploads that are under way."},
+		func() float64 { return float64(g.spools.taken()) })
+	m.registry.MustRegister(spool, m.unmatched, m.requests, m.traps, m.busy, m.retries, m.timeouts, m.gone, m.quota, m.limited, m.fuel, m.latency, pools{g}, connections{g},
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -171,7 +173,7 @@ func (p pools) Collect(ch chan<- prometheus.Metric) {
 // finish counts a request that is answered, and logs it.
 func (g *Gateway) finish(x *exchange) {
 	now := time.Now()
-	took := now.Sub(x.start)
+	took := now.Sub(x.ready)
 	if x.site != nil {
 		x.site.quota.spend(x.fuel, now)
 	}

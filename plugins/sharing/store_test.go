@@ -14,6 +14,7 @@ import (
 
 	"github.com/edgeset/edgeset/abi"
 	"github.com/edgeset/edgeset/abi/guest"
+	"github.com/edgeset/edgeset/abi/guesttest"
 )
 
 // A history is a store in which calls overlap as on a real host: a call reads
@@ -42,6 +43,7 @@ func newHistory(t testing.TB) *history {
 
 // A txn is the state of one run of a call.
 type txn struct {
+	guesttest.NoBlobs
 	*history
 	at      time.Time
 	base    []entry

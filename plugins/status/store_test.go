@@ -13,6 +13,7 @@ import (
 
 	"github.com/edgeset/edgeset/abi"
 	"github.com/edgeset/edgeset/abi/guest"
+	"github.com/edgeset/edgeset/abi/guesttest"
 	"github.com/edgeset/edgeset/host/text"
 )
 
@@ -143,6 +144,7 @@ func (l *ledger) run(frame []byte) *answer {
 
 // A ledgerCall is the transaction of a call.
 type ledgerCall struct {
+	guesttest.NoBlobs
 	*ledger
 	changes []item // by key
 	stamped []item

@@ -33,34 +33,36 @@ type exchange struct {
 	life    lifetime
 	leased  engine.Lease // of the plugin that is to answer; nil: none
 
-	ask                    abi.Request // what the plugin is told
-	bodyRead               bool        // into ask
-	caller                 abi.Caller
-	counted                bool           // against the rate limit of its application
-	signed                 abi.Credential // that is the request itself; no kind: it is another one
-	shown                  abi.Credential // whose holder was asked for; valid as long as the request
-	shownID                digest
-	shownAt                uint64      // generation of the hub before that
-	stream                 *openStream // that the request may begin
-	params                 [maxParams][]byte
-	pairs                  abi.Writer // query, headers, body: one after the other
-	query                  []byte
-	headers                []byte
-	body                   []byte
-	raw                    []byte // the body as it came
-	received               int    // bytes of it
-	bodyEnded              bool   // nothing of it is left to come
-	files                  []edge.Upload
-	spool                  spool  // of the files
-	bodySHA256, bodySHA512 []byte // of an upload, where they are asked for
-	list                   []byte
-	base                   []byte
-	scratch                []byte
-	writer                 abi.Writer
-	frame                  []byte
-	reply                  []byte
-	out                    []byte
-	answer                 abi.Reply
+	ask      abi.Request // what the plugin is told
+	bodyRead bool        // into ask
+	caller   abi.Caller
+	counted  bool           // against the rate limit of its application
+	signed   abi.Credential // that is the request itself; no kind: it is another one
+	shown    abi.Credential // whose holder was asked for; valid as long as the request
+	shownID  digest
+	shownAt  uint64      // generation of the hub before that
+	stream   *openStream // that the request may begin
+	params   [maxParams][]byte
+	pairs    abi.Writer // query, headers, body: one after the other
+	query    []byte
+	headers  []byte
+	body     []byte
+	list     []byte
+	base     []byte
+	scratch  []byte
+	writer   abi.Writer
+	frame    []byte
+	reply    []byte
+	out      []byte
+	answer   abi.Reply
+
+	raw       []byte // the body as it came
+	received  int    // bytes of it
+	bodyEnded bool   // nothing of it is left to come
+	files     []edge.Upload
+	spool     spool // of the files
+	// Digests of an upload, where they are asked for.
+	bodySHA256, bodySHA512 []byte
 
 	blob     abi.BlobID // that is the answer
 	blobSize int64

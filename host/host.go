@@ -82,12 +82,6 @@ func (h *Host) open(ctx context.Context) (err error) {
 	if err = os.MkdirAll(c.Data, 0o700); err != nil {
 		return fmt.Errorf("host: data: %w", err)
 	}
-	// Files of uploads lose their names when they are made. One whose process was
-	// killed in between has kept it.
-	spool := filepath.Join(c.Data, "spool")
-	if err = errors.Join(os.RemoveAll(spool), os.Mkdir(spool, 0o700)); err != nil {
-		return fmt.Errorf("host: data: %w", err)
-	}
 	token, err := admin.Token(c.Data, true)
 	if err != nil {
 		return err
@@ -99,6 +93,12 @@ func (h *Host) open(ctx context.Context) (err error) {
 	parts.Go(func() error { return h.load(ctx) })
 	if err = parts.Wait(); err != nil {
 		return err
+	}
+	// Files of uploads lose their names when they are made. One whose process was
+	// killed in between has kept it. The store is ours alone by now, and so is this.
+	spool := filepath.Join(c.Data, "spool")
+	if err = errors.Join(os.RemoveAll(spool), os.Mkdir(spool, 0o700)); err != nil {
+		return fmt.Errorf("host: data: %w", err)
 	}
 	h.gateway = gateway.New(gateway.Config{
 		Store: h.store, Log: c.Log, Access: c.Access, Proxies: c.Proxies,

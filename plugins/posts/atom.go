@@ -27,7 +27,7 @@ func (d *feed) openAtom(v *abi.Writer) {
 // id names the feed: all pages of a list, in any size, are one feed.
 func (d *feed) id() string {
 	if d.number != 0 {
-		return string(d.one(d.shelf, d.number, "atom")) + "#feed"
+		return d.base + "/1.0/" + d.shelf + "/" + strconv.FormatUint(uint64(d.number), 10) + ".atom#feed"
 	}
 	return d.address("/1.0/"+d.shelf+".atom", 0)
 }
@@ -47,38 +47,46 @@ func writeAuthor(v *abi.Writer, name string) {
 
 // writeEntry writes a story as an entry of Atom.
 func (d *feed) writeEntry(v *abi.Writer, s *story) {
-	v.Element("entry")
-	url := string(d.one(d.shelf, s.number, "atom"))
-	writeTextElement(v, "id", url)
-	writeTextElement(v, "title", s.title)
-	writeRFC3339(v, "updated", s.modified)
-	writeRFC3339(v, "published", s.created)
-	writeAtomLink(v, "alternate", "application/atom+xml", url)
-	if s.picture != nil {
-		large := &s.picture.large
-		v.Element("link", "rel", "enclosure", "type", "image/jpeg", "length", strconv.FormatInt(large.size, 10),
-			"href", string(d.image(large, jpeg)))
-		v.End()
+	b := openStory(d.room, "entry")
+	n := 5 + len(s.tags)
+	b = append(b, "\x93\xa2id\xc0"...)
+	from := len(b)
+	b = d.appendOne(b, d.shelf, s.number, "atom")
+	to := len(b)
+	b = appendText(append(b, "\x93\xa5title\xc0"...), s.title)
+	c := calendarOf(s.modified)
+	b = c.appendRFC3339(append(b, "\x93\xa7updated\xc0\xb4"...))
+	if s.created != s.modified {
+		c = calendarOf(s.created)
+	}
+	b = c.appendRFC3339(append(b, "\x93\xa9published\xc0\xb4"...))
+	b = append(b, "\x92\xa4link\x96\xa3rel\xa9alternate\xa4type\xb4application/atom+xml\xa4href"...)
+	b = append(b, b[from:to]...)
+	if s.sheet != nil {
+		n++
+		b = append(b, "\x92\xa4link\x98\xa3rel\xa9enclosure\xa4type\xaaimage/jpeg\xa6length"...)
+		b = d.appendPicture(append(append(b, s.sheet.size...), "\xa4href"...), s.sheet.large())
 	}
 	if s.author != "" {
-		writeAuthor(v, s.author)
+		n++
+		b = appendText(append(b, "\x93\xa6author\xc0\x93\xa4name\xc0"...), s.author)
 	}
 	for _, tag := range s.tags {
-		v.Element("category", "term", tag)
-		v.End()
+		b = appendText(append(b, "\x92\xa8category\x92\xa4term"...), tag)
 	}
 	if s.text != "" {
-		v.Element("content", "type", "text")
-		v.Text(s.text)
-		v.End()
+		n++
+		b = appendText(append(b, "\x93\xa7content\x92\xa4type\xa4text"...), s.text)
 	}
-	if s.placed {
-		d.writePoint(v, s.at)
+	if sheet := s.sheet; sheet != nil {
+		n++
+		if sheet.point != "" {
+			n++
+			b = append(b, sheet.point...)
+		}
+		b = d.appendThumbnail(b, sheet)
 	}
-	if s.picture != nil {
-		d.writeThumbnail(v, &s.picture.thumbnail)
-	}
-	v.End()
+	d.closeStory(v, b, n)
 }
 
 func writeRFC3339(v *abi.Writer, name string, micros int64) {

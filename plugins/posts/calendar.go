@@ -41,40 +41,46 @@ const (
 )
 
 // appendPlain writes "2026-11-21 10:15:00", as the API takes dates, too.
-func (c *calendar) appendPlain(b []byte) []byte { return c.appendTime(append(c.appendDay(b), ' ')) }
+func (c *calendar) appendPlain(b []byte) []byte {
+	b = append(b, "0000-00-00 00:00:00"...)
+	c.fill((*[19]byte)(b[len(b)-19:]))
+	return b
+}
 
 // appendRFC3339 writes "2026-11-21T10:15:00Z", as Atom has it.
 func (c *calendar) appendRFC3339(b []byte) []byte {
-	return append(c.appendTime(append(c.appendDay(b), 'T')), 'Z')
+	b = append(b, "0000-00-00T00:00:00Z"...)
+	c.fill((*[19]byte)(b[len(b)-20:]))
+	return b
+}
+
+// fill puts the digits into what lies between them.
+func (c *calendar) fill(d *[19]byte) {
+	d[0], d[1] = pair(c.year / 100)
+	d[2], d[3] = pair(c.year % 100)
+	d[5], d[6] = pair(c.month)
+	d[8], d[9] = pair(c.day)
+	d[11], d[12] = pair(c.hour)
+	d[14], d[15] = pair(c.minute)
+	d[17], d[18] = pair(c.second)
 }
 
 // appendRFC822 writes "Sat, 21 Nov 2026 10:15:00 GMT", as RSS and HTTP have it.
 func (c *calendar) appendRFC822(b []byte) []byte {
-	b = append(append(b, weekdays[3*c.weekday:3*c.weekday+3]...), ", "...)
-	b = append(appendPair(b, c.day), ' ')
-	b = append(append(b, months[3*c.month-3:3*c.month]...), ' ')
-	b = append(c.appendYear(b), ' ')
-	return append(c.appendTime(b), " GMT"...)
+	b = append(append(b, weekdays[3*c.weekday:3*c.weekday+3]...), ", 00 "...)
+	b = append(append(b, months[3*c.month-3:3*c.month]...), " 0000 00:00:00 GMT"...)
+	d := (*[longestDate]byte)(b[len(b)-longestDate:])
+	d[5], d[6] = pair(c.day)
+	d[12], d[13] = pair(c.year / 100)
+	d[14], d[15] = pair(c.year % 100)
+	d[17], d[18] = pair(c.hour)
+	d[20], d[21] = pair(c.minute)
+	d[23], d[24] = pair(c.second)
+	return b
 }
 
-func (c *calendar) appendYear(b []byte) []byte {
-	return appendPair(appendPair(b, c.year/100), c.year%100)
-}
-
-func (c *calendar) appendDay(b []byte) []byte {
-	b = append(c.appendYear(b), '-')
-	b = append(appendPair(b, c.month), '-')
-	return appendPair(b, c.day)
-}
-
-func (c *calendar) appendTime(b []byte) []byte {
-	b = append(appendPair(b, c.hour), ':')
-	b = append(appendPair(b, c.minute), ':')
-	return appendPair(b, c.second)
-}
-
-// appendPair writes a number below 100 with two digits.
-func appendPair(b []byte, n int64) []byte { return append(b, byte('0'+n/10), byte('0'+n%10)) }
+// pair returns the two digits of a number below 100.
+func pair(n int64) (tens, ones byte) { return byte('0' + n/10), byte('0' + n%10) }
 
 // longestDate is the room that a date takes.
 const longestDate = len("Sat, 21 Nov 2026 10:15:00 GMT")

@@ -16,8 +16,9 @@ type feed struct {
 	title string
 
 	// Of a page:
-	window window
-	total  int
+	window  window
+	total   int
+	filters []byte // of the query, see appendFilters
 	// Of one alone:
 	number uint32
 
@@ -30,42 +31,52 @@ type story struct {
 	created, modified int64
 	title             string
 	text              string
+	plain             bool // the text is the same as HTML
 	author            string
 	tags              []string
-	picture           *picture // nil: none
-	placed            bool
-	at                place
+	sheet             *sheet // of a post; nil: none
 }
 
 func (s *story) ofPost(p *post) {
-	*s = story{
-		number: p.number, created: p.created, modified: p.modified, title: headline(p.description, "Photo ", p.number),
-		text: p.description, author: p.author, tags: p.tags, picture: &p.picture, placed: p.placed, at: p.at,
-	}
+	sheet := p.shown()
+	s.number, s.created, s.modified = p.number, p.created, p.modified
+	s.title, s.text, s.plain = title(sheet.title, sheet.cut, "Photo ", p.number), p.description, sheet.plain
+	s.author, s.tags, s.sheet = p.author, p.tags, sheet
 }
 
 func (s *story) ofComment(c *comment) {
+	line, cut := headline(c.content)
 	*s = story{
-		number: c.number, created: c.created, modified: c.modified, title: headline(c.content, "Comment on post ", c.post),
-		text: c.content, author: c.author,
+		number: c.number, created: c.created, modified: c.modified, title: title(line, cut, "Comment on post ", c.post),
+		text: c.content, plain: isPlain(c.content), author: c.author,
 	}
 }
 
 // maxHeadline bounds the titles of stories, in characters.
 const maxHeadline = 80
 
-// headline is the first line of a text, cut at the end of a word if it is long. What
-// has no text is called by its number.
-func headline(text, otherwise string, number uint32) string {
-	text = strings.TrimSpace(text)
-	if i := strings.IndexAny(text, "\r\n"); i >= 0 {
-		text = strings.TrimSpace(text[:i])
-	}
-	if text == "" {
+// title is the headline of a story, or tells the number of what has none.
+func title(line string, cut bool, otherwise string, number uint32) string {
+	switch {
+	case line == "":
 		return otherwise + strconv.FormatUint(uint64(number), 10)
+	case cut:
+		return line + "…"
+	}
+	return line
+}
+
+// headline is the first line of a text, cut at the end of a word if it is long.
+func headline(text string) (line string, cut bool) {
+	text = strings.TrimSpace(text)
+	for i := range len(text) {
+		if c := text[i]; c == '\r' || c == '\n' {
+			text = strings.TrimSpace(text[:i])
+			break
+		}
 	}
 	if len(text) <= maxHeadline {
-		return text
+		return text, false
 	}
 	n, word := 0, 0 // characters so far, and where the last word ended
 	for i, c := range text {
@@ -76,11 +87,11 @@ func headline(text, otherwise string, number uint32) string {
 			if word == 0 {
 				word = i
 			}
-			return strings.TrimSpace(text[:word]) + "…"
+			return strings.TrimSpace(text[:word]), true
 		}
 		n++
 	}
-	return text
+	return text, false
 }
 
 // answerPosts answers with a page of posts. modified is when any post changed last.
@@ -158,6 +169,9 @@ func answerComment(w *guest.Response, r *guest.Request, f format, c *comment) er
 
 // answer writes the feed of n stories.
 func (d *feed) answer(w *guest.Response, f format, n int, tell func(s *story, i int)) {
+	if d.number == 0 {
+		d.filters = appendFilters(nil, d.r)
+	}
 	var v *abi.Writer
 	write := d.writeItem
 	if f == formatRSS {
@@ -194,28 +208,37 @@ var listParams = [...]string{
 	"sdate", "edate", "city", "state", "zip", "latitude", "longitude", "miles", "km", "search", "tags", "postId",
 }
 
+// appendFilters appends those that were given, as they stand in a query, each behind
+// an ampersand.
+func appendFilters(b []byte, r *guest.Request) []byte {
+	if abi.Value(r.QueryPairs()).Len() == 0 {
+		return b
+	}
+	for _, name := range listParams {
+		if value := r.Query(name); value != "" {
+			b = append(append(append(b, '&'), name...), '=')
+			b = appendEscaped(b, value)
+		}
+	}
+	return b
+}
+
 // address is the URL of the list that was asked for, with no more of the query than
 // the parameters that count; page 0: without page and count, whatever page it is of.
 func (d *feed) address(path string, page int) string {
 	b := append(append(d.room[:0], d.base...), path...)
-	mark := byte('?')
-	add := func(name, value string) {
-		b = append(append(append(b, mark), name...), '=')
-		b = appendEscaped(b, value)
-		mark = '&'
-	}
-	for _, name := range listParams {
-		if value := d.r.Query(name); value != "" {
-			add(name, value)
-		}
-	}
+	query := len(b)
+	b = append(b, d.filters...)
 	if page > 0 {
 		if d.r.Query("count") != "" {
-			add("count", strconv.Itoa(d.window.count))
+			b = strconv.AppendInt(append(b, "&count="...), int64(d.window.count), 10)
 		}
 		if page > 1 || d.r.Query("page") != "" {
-			add("page", strconv.Itoa(page))
+			b = strconv.AppendInt(append(b, "&page="...), int64(page), 10)
 		}
+	}
+	if len(b) > query {
+		b[query] = '?'
 	}
 	d.room = b
 	return string(b)
@@ -261,18 +284,49 @@ func writeBytesElement(v *abi.Writer, name string, text []byte) {
 	v.End()
 }
 
-// writePoint writes the place of a story as GeoRSS has it: latitude, a blank, longitude.
-func (d *feed) writePoint(v *abi.Writer, at place) {
-	b := appendDegrees(d.room[:0], at.lat)
-	d.room = appendDegrees(append(b, ' '), at.lon)
-	writeBytesElement(v, "georss:point", d.room)
+// Stories are written as MessagePack, piece by piece: see abi.Writer.Element for the
+// shape of an element. A piece in the code begins with the head of an array of 3, which
+// is \x93, for an element with one child, or of 2, which is \x92, for one without; texts
+// have their length before them, and \xc0 stands for no attributes.
+
+// openStory opens the element of a story, whose head closeStory fills in.
+func openStory(b []byte, name string) []byte {
+	b = append(b[:0], 0xdc, 0, 0)
+	return append(appendText(b, name), 0xc0)
 }
 
-// writeThumbnail writes the small picture of a story as Media RSS has it.
-func (d *feed) writeThumbnail(v *abi.Writer, i *image) {
-	v.Element("media:thumbnail", "url", string(d.image(i, jpeg)),
-		"width", strconv.Itoa(i.width), "height", strconv.Itoa(i.height))
-	v.End()
+func (d *feed) closeStory(v *abi.Writer, b []byte, children int) {
+	n := 2 + children
+	b[1], b[2] = byte(n>>8), byte(n)
+	d.room = b
+	v.Raw(b)
+}
+
+// appendPicture appends the URL of a picture of this name.
+func (l *links) appendPicture(b []byte, name string) []byte {
+	return append(append(append(b, l.pictures...), name...), endOfPicture...)
+}
+
+// appendPoint appends the place of a story as GeoRSS has it: latitude, a blank,
+// longitude.
+func appendPoint(b []byte, at place) []byte {
+	b = append(b, "\x93\xacgeorss:point\xc0\xa0"...)
+	head := len(b) - 1
+	b = appendDegrees(append(appendDegrees(b, at.lat), ' '), at.lon)
+	b[head] |= byte(len(b) - head - 1) // at most 24
+	return b
+}
+
+// appendThumbnail appends the small picture of a post as Media RSS has it.
+func (d *feed) appendThumbnail(b []byte, s *sheet) []byte {
+	b = append(b, "\x92\xafmedia:thumbnail\x96\xa3url"...)
+	return append(d.appendPicture(b, s.thumbnail()), s.sides...)
+}
+
+// appendSides appends how large a picture is, as attributes.
+func appendSides(b []byte, i *image) []byte {
+	b = appendNumber(append(b, "\xa5width"...), int64(i.width))
+	return appendNumber(append(b, "\xa6height"...), int64(i.height))
 }
 
 // appendDegrees writes 1e-7 degrees as a decimal number without needless zeros.

@@ -259,7 +259,8 @@ func TestHeadlines(t *testing.T) {
 		{"a " + strings.Repeat("x", 80), "a…"},
 		{"\xff" + strings.Repeat("x", 100), "\xff" + strings.Repeat("x", 79) + "…"},
 	} {
-		if got := headline(c.text, "Photo ", 42); got != c.want {
+		line, cut := headline(c.text)
+		if got := title(line, cut, "Photo ", 42); got != c.want {
 			t.Errorf("%q: got %q, want %q", c.text, got, c.want)
 		}
 	}

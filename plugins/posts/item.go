@@ -8,39 +8,99 @@ import (
 	"github.com/edgeset/edgeset/abi/guest"
 )
 
-// links writes the URLs of what is shown. What a method returns is valid until the
-// next one.
+// A sheet is what people are shown of a post, as MessagePack: it is made when the post
+// is saved, and copied when it is shown.
+type sheet struct {
+	entries string // of a map: all but those that are URLs
+	count   int    // of the entries
+	names   string // of thumbnail, medium and large: the ids as text
+
+	// For feeds, as pieces but for the title.
+	title string // the headline, "" if there is none
+	cut   bool   // it is not the whole line
+	plain bool   // the description is the same as HTML
+	size  string // of the large picture, a text
+	sides string // of the thumbnail, attributes
+	point string // an element
+}
+
+// nameSize is the length of the id of a picture as text.
+const nameSize = 43
+
+func (s *sheet) thumbnail() string { return s.names[:nameSize] }
+func (s *sheet) medium() string    { return s.names[nameSize : 2*nameSize] }
+func (s *sheet) large() string     { return s.names[2*nameSize:] }
+
+// shown returns the sheet of a post, which is made if it was not read.
+func (p *post) shown() *sheet {
+	if p.sheet.entries == "" {
+		return sheetOf(p)
+	}
+	return &p.sheet
+}
+
+// links writes the URLs of what is shown, as MessagePack.
 type links struct {
-	base string // scheme and host
-	room []byte
+	base     string // scheme and host
+	pictures []byte // how a text that is the URL of a picture begins, before the name
+	room     []byte
 }
 
-func newLinks(base string) *links { return &links{base, make([]byte, 0, len(base)+80)} }
+// jpeg is the format of the pictures that are made of an upload, and endOfPicture how
+// their names end.
+const (
+	jpeg         = "jpeg"
+	endOfPicture = ".jpg"
+)
 
-// one is the URL of a post or a comment in a format.
-func (l *links) one(shelf string, number uint32, format string) []byte {
-	b := append(append(l.room[:0], l.base...), "/1.0/"...)
-	b = append(append(b, shelf...), '/')
-	b = strconv.AppendUint(b, uint64(number), 10)
-	l.room = append(append(b, '.'), format...)
-	return l.room
+func newLinks(base string) *links {
+	const folder = "/1.0/images/"
+	l := &links{base: base, pictures: make([]byte, 0, 5+len(base)+len(folder)), room: make([]byte, 0, 2048)}
+	b := appendHead(l.pictures, len(base)+len(folder)+nameSize+len(endOfPicture))
+	l.pictures = append(append(b, base...), folder...)
+	return l
 }
 
-// image is the URL of a picture.
-func (l *links) image(i *image, format string) []byte {
-	b := append(append(l.room[:0], l.base...), "/1.0/images/"...)
-	l.room = i.appendName(b, format)
-	return l.room
+// appendOne appends the URL of a post or a comment in a format.
+func (l *links) appendOne(b []byte, shelf string, number uint32, format string) []byte {
+	var room [10]byte
+	digits := strconv.AppendUint(room[:0], uint64(number), 10)
+	b = appendHead(b, len(l.base)+len("/1.0/")+len(shelf)+1+len(digits)+1+len(format))
+	b = append(append(append(b, l.base...), "/1.0/"...), shelf...)
+	b = append(append(append(b, '/'), digits...), '.')
+	return append(b, format...)
+}
+
+// appendHead appends the head of a text of n bytes.
+func appendHead(b []byte, n int) []byte {
+	switch {
+	case n < 1<<5:
+		return append(b, 0xa0|byte(n))
+	case n < 1<<8:
+		return append(b, 0xd9, byte(n))
+	case n < 1<<16:
+		return append(b, 0xda, byte(n>>8), byte(n))
+	}
+	return append(b, 0xdb, byte(n>>24), byte(n>>16), byte(n>>8), byte(n))
+}
+
+// appendText appends a text.
+func appendText(b []byte, s string) []byte { return append(appendHead(b, len(s)), s...) }
+
+// appendNumber appends a number as a text.
+func appendNumber(b []byte, n int64) []byte {
+	at := len(b)
+	b = strconv.AppendInt(append(b, 0), n, 10)
+	b[at] = 0xa0 | byte(len(b)-at-1)
+	return b
 }
 
 // appendName appends the name under which a picture is served.
 func (i *image) appendName(b []byte, format string) []byte {
-	b = base64.RawURLEncoding.AppendEncode(b, i.id[:])
-	return append(append(b, '.'), extension(format)...)
+	return append(append(i.appendID(b), '.'), extension(format)...)
 }
 
-// jpeg is the format of the pictures that are made of an upload.
-const jpeg = "jpeg"
+func (i *image) appendID(b []byte) []byte { return base64.RawURLEncoding.AppendEncode(b, i.id[:]) }
 
 // showDate writes an entry of a map, a date.
 func showDate(v *abi.Writer, key string, micros int64) {
@@ -62,54 +122,30 @@ func showText(v *abi.Writer, key, text string) {
 func writePost(v *abi.Writer, base string, p *post) { newLinks(base).writePost(v, p) }
 
 // writePostFields writes the fields of a post into a map that is open.
-func writePostFields(v *abi.Writer, base string, p *post) { newLinks(base).writePostFields(v, p) }
-
-func (l *links) writePost(v *abi.Writer, p *post) {
-	v.Map()
-	l.writePostFields(v, p)
-	v.End()
+func writePostFields(v *abi.Writer, base string, p *post) {
+	fields := abi.Value(newLinks(base).item(p)).Entries()
+	for fields.Next() {
+		v.KeyBytes(fields.Key())
+		v.Raw(fields.Value())
+	}
 }
 
-func (l *links) writePostFields(v *abi.Writer, p *post) {
-	v.Key("id")
-	v.Int(int64(p.number))
-	showDate(v, "created", p.created)
-	showDate(v, "modified", p.modified)
-	showText(v, "description", p.description)
-	if p.placed {
-		v.Key("latitude")
-		v.Float(inDegrees(p.at.lat))
-		v.Key("longitude")
-		v.Float(inDegrees(p.at.lon))
-	}
-	showText(v, "address", p.address)
-	showText(v, "city", p.city)
-	showText(v, "state", p.state)
-	showText(v, "zip", p.zip)
-	if len(p.tags) > 0 {
-		v.Key("tags")
-		v.Array()
-		for _, tag := range p.tags {
-			v.Text(tag)
-		}
-		v.End()
-	}
-	showText(v, "author", p.author)
-	pic := &p.picture
-	v.Key("image")
-	v.TextBytes(l.image(&pic.large, jpeg))
-	v.Key("thumbnail")
-	v.TextBytes(l.image(&pic.thumbnail, jpeg))
-	v.Key("medium")
-	v.TextBytes(l.image(&pic.medium, jpeg))
-	v.Key("large")
-	v.TextBytes(l.image(&pic.large, jpeg))
-	v.Key("image_width")
-	v.Int(int64(pic.large.width))
-	v.Key("image_height")
-	v.Int(int64(pic.large.height))
-	v.Key("url")
-	v.TextBytes(l.one("posts", p.number, "json"))
+func (l *links) writePost(v *abi.Writer, p *post) { v.Raw(l.item(p)) }
+
+// item returns a post as a map, which is valid until the next one.
+func (l *links) item(p *post) []byte {
+	const urls = 5
+	s := p.shown()
+	n := s.count + urls
+	b := append(l.room[:0], 0xde, byte(n>>8), byte(n))
+	b = append(b, s.entries...)
+	b = append(append(append(b, "\xa9thumbnail"...), l.pictures...), s.thumbnail()...)
+	b = append(append(append(b, endOfPicture+"\xa6medium"...), l.pictures...), s.medium()...)
+	b = append(append(append(b, endOfPicture+"\xa5image"...), l.pictures...), s.large()...)
+	b = append(append(append(b, endOfPicture+"\xa5large"...), l.pictures...), s.large()...)
+	b = append(b, endOfPicture+"\xa3url"...)
+	l.room = l.appendOne(b, "posts", p.number, "json")
+	return l.room
 }
 
 // inDegrees is a latitude or longitude as people write it.
@@ -139,7 +175,8 @@ func (l *links) writeCommentFields(v *abi.Writer, c *comment) {
 	showText(v, "content", c.content)
 	showText(v, "author", c.author)
 	v.Key("url")
-	v.TextBytes(l.one("comments", c.number, "json"))
+	l.room = l.appendOne(l.room[:0], "comments", c.number, "json")
+	v.Raw(l.room)
 }
 
 // openValues returns the writer of an answer as JSON or as a property list.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math"
 	"reflect"
+	"strings"
 	"testing"
 
 	"github.com/edgeset/edgeset/abi"
@@ -48,11 +49,28 @@ func TestARecordOfAPostTellsAllOfIt(t *testing.T) {
 	}
 }
 
+func TestASheetThatIsReadIsTheOneThatIsMade(t *testing.T) {
+	bare := &post{number: 7, picture: picture{thumbnail: image{size: 1}}}
+	for _, p := range []*post{somePost(), samplePost(), bare} {
+		var got post
+		tags, err := got.decode(p.number, p.record(), []string{"of another"})
+		if err != nil || len(tags) != 1+len(p.tags) {
+			t.Fatalf("%q, %v", tags, err)
+		}
+		if made := sheetOf(p); got.sheet != *made {
+			t.Errorf("got %+v, want %+v", got.sheet, *made)
+		}
+		if !abi.Value(newLinks("http://" + strings.Repeat("long.", 50)).item(&got)).Valid() {
+			t.Errorf("post %d is shown as no value", p.number)
+		}
+	}
+}
+
 func TestARecordOfANewerVersionIsRead(t *testing.T) {
 	var w abi.Writer
 	w.FixedArray(postFields + 2)
 	record := somePost().record()
-	w.Splice(string(record[3:])) // less the head, of more than 15 elements
+	w.Splice(string(record[1:])) // less the head
 	w.Text("new")
 	w.FixedArray(0)
 	got, err := decodePost(7, w.Value())

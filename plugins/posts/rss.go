@@ -51,35 +51,42 @@ func writeRSSLink(v *abi.Writer, rel, href string) {
 
 // writeItem writes a story as an item of RSS.
 func (d *feed) writeItem(v *abi.Writer, s *story) {
-	v.Element("item")
-	writeTextElement(v, "title", s.title)
-	url := d.one(d.shelf, s.number, "rss")
-	writeBytesElement(v, "link", url)
-	v.Element("guid", "isPermaLink", "true")
-	v.TextBytes(url)
-	v.End()
+	b := openStory(d.room, "item")
+	n := 4 + len(s.tags)
+	b = appendText(append(b, "\x93\xa5title\xc0"...), s.title)
+	b = append(b, "\x93\xa4link\xc0"...)
+	from := len(b)
+	b = d.appendOne(b, d.shelf, s.number, "rss")
+	to := len(b)
+	b = append(append(b, "\x93\xa4guid\x92\xabisPermaLink\xa4true"...), b[from:to]...)
 	if s.text != "" {
-		writeTextElement(v, "description", asHTML(s.text))
+		n++
+		text := s.text
+		if !s.plain {
+			text = asHTML(text)
+		}
+		b = appendText(append(b, "\x93\xabdescription\xc0"...), text)
 	}
-	writeRFC822(v, "pubDate", s.created)
+	c := calendarOf(s.created)
+	b = c.appendRFC822(append(b, "\x93\xa7pubDate\xc0\xbd"...))
 	if s.author != "" {
-		writeTextElement(v, "dc:creator", s.author)
+		n++
+		b = appendText(append(b, "\x93\xaadc:creator\xc0"...), s.author)
 	}
 	for _, tag := range s.tags {
-		writeTextElement(v, "category", tag)
+		b = appendText(append(b, "\x93\xa8category\xc0"...), tag)
 	}
-	if s.picture != nil {
-		large := &s.picture.large
-		v.Element("enclosure", "url", string(d.image(large, jpeg)), "length", strconv.FormatInt(large.size, 10), "type", "image/jpeg")
-		v.End()
+	if sheet := s.sheet; sheet != nil {
+		n += 2
+		b = d.appendPicture(append(b, "\x92\xa9enclosure\x96\xa3url"...), sheet.large())
+		b = append(append(append(b, "\xa6length"...), sheet.size...), "\xa4type\xaaimage/jpeg"...)
+		if sheet.point != "" {
+			n++
+			b = append(b, sheet.point...)
+		}
+		b = d.appendThumbnail(b, sheet)
 	}
-	if s.placed {
-		d.writePoint(v, s.at)
-	}
-	if s.picture != nil {
-		d.writeThumbnail(v, &s.picture.thumbnail)
-	}
-	v.End()
+	d.closeStory(v, b, n)
 }
 
 func writeRFC822(v *abi.Writer, name string, micros int64) {
@@ -88,14 +95,13 @@ func writeRFC822(v *abi.Writer, name string, micros int64) {
 	writeBytesElement(v, name, c.appendRFC822(room[:0]))
 }
 
+// isPlain tells whether a text is the same as HTML.
+func isPlain(text string) bool { return !strings.ContainsAny(text, "&<>") }
+
 // asHTML returns a text as HTML, which descriptions in RSS are: a reader that shows
 // one as it stands shows the text, and no markup that somebody has typed works.
 func asHTML(text string) string {
-	n := strings.Count(text, "&") + strings.Count(text, "<") + strings.Count(text, ">")
-	if n == 0 {
-		return text
-	}
-	b := make([]byte, 0, len(text)+4*n)
+	b := make([]byte, 0, len(text)+len(text)/8+16)
 	for i := range len(text) {
 		switch c := text[i]; c {
 		case '&':

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"golang.org/x/sync/semaphore"
 
@@ -50,7 +51,7 @@ func (p *Pictures) make(ctx context.Context, content []byte, boxes []picture.Box
 	weight := info.Memory(boxes...)
 	if weight > p.memory {
 		return nil, &picture.Error{Code: picture.CodeTooLarge, Message: fmt.Sprintf(
-			"The picture takes %d MiB of memory to decode; at most %d are given to one.", weight>>20, p.memory>>20)}
+			"the picture takes %d MiB of memory to decode; at most %d are given to one", weight>>20, p.memory>>20)}
 	}
 	if err := p.share.Acquire(ctx, weight); err != nil {
 		return nil, err
@@ -120,7 +121,9 @@ func (c *Call) makeImage(f *Upload, q *abi.ImageQuery) (*abi.Image, error) {
 	made, err := c.plugin.Pictures.make(c.ctx, content, boxes)
 	var refused *picture.Error
 	if errors.As(err, &refused) {
-		return &abi.Image{Code: refused.Code, Message: refused.Message}, nil
+		// Errors are not sentences, and messages are.
+		message := strings.ToUpper(refused.Message[:1]) + refused.Message[1:] + "."
+		return &abi.Image{Code: refused.Code, Message: message}, nil
 	}
 	if err != nil {
 		return nil, err

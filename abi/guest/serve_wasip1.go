@@ -3,6 +3,7 @@
 package guest
 
 import (
+	"runtime/debug"
 	"strings"
 	"time"
 	"unsafe"
@@ -20,7 +21,16 @@ var served struct {
 }
 
 // Serve makes p the plugin of this module. Call it once, from init.
-func Serve(p *Plugin) { served.call = p.NewCall() }
+func Serve(p *Plugin) {
+	served.call = p.NewCall()
+	debug.SetMemoryLimit(softLimit)
+}
+
+// softLimit is the size of the heap, in bytes, from which on garbage is collected before
+// the heap may grow: well below what an instance has by default. Memory that was grown
+// once is never given back. A plugin that keeps more than that in its memory, and is
+// granted it, sets a limit of its own behind Serve.
+const softLimit = 32 << 20
 
 //go:wasmexport edge_abi_version
 func exportVersion() int32 { return abi.Version }

@@ -33,8 +33,14 @@ func (e *Engine) Compile(ctx context.Context, name string, wasm []byte) (c Compi
 	if e.files == nil {
 		return c, errors.New("compile: the engine has no cache")
 	}
+	digest := digestOf(wasm)
+	done, err := e.reserve(ctx, digest)
+	if err != nil {
+		return c, err
+	}
+	defer done()
 	rt := wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfig().WithCompilationCache(e.cache))
-	code, c, err := e.compile(ctx, rt, digestOf(wasm), wasm)
+	code, c, err := e.compile(ctx, rt, digest, wasm)
 	release(rt, code)
 	return c, err
 }
@@ -50,15 +56,13 @@ var onlyCached = func() context.Context {
 	return experimental.WithCompilationWorkers(ctx, 2) // a single one does not look
 }()
 
-// compile gets a plugin's machine code into rt.
+// compile gets a plugin's machine code into rt. The caller has reserved the digest.
 func (e *Engine) compile(ctx context.Context, rt wazero.Runtime, digest string, wasm []byte) (code wazero.CompiledModule, c Compiled, err error) {
-	release, err := e.reserve(ctx, digest)
-	if err != nil {
-		return nil, c, err
-	}
-	defer release()
 	c = Compiled{Digest: digest, Cached: e.files != nil}
 	if e.files == nil {
+		if err := verify(digest, wasm); err != nil {
+			return nil, c, err
+		}
 		m, err := prepare(wasm)
 		if err != nil {
 			return nil, c, err
@@ -86,6 +90,9 @@ func (e *Engine) compile(ctx context.Context, rt wazero.Runtime, digest string, 
 
 // fill has a plugin compiled into the cache, in which reading it failed.
 func (e *Engine) fill(ctx context.Context, digest string, wasm []byte, missing error) error {
+	if err := verify(digest, wasm); err != nil {
+		return err
+	}
 	if !errors.Is(missing, fs.ErrNotExist) && !errors.Is(missing, errNotCached) {
 		e.log.Warn("compiling a plugin again", slog.String("digest", digest[:12]), slog.Any("reason", missing))
 	}
@@ -140,6 +147,14 @@ func recovered(err *error) {
 	if r := recover(); r != nil {
 		*err = fmt.Errorf("loading failed inside the host: %v", r)
 	}
+}
+
+// verify is for before something is compiled under a digest that the engine was told.
+func verify(digest string, wasm []byte) error {
+	if got := digestOf(wasm); got != digest {
+		return fmt.Errorf("the plugin's SHA-256 is %s, and was said to be %s", got, digest)
+	}
+	return nil
 }
 
 func digestOf(wasm []byte) string {

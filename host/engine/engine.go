@@ -2,7 +2,8 @@
 // what stands in a frame is the business of package abi and of those above.
 //
 //	Engine    one per process: the compilation cache, and the versions loaded
-//	Version   one plugin binary, compiled, in a wazero runtime of its own
+//	program   one plugin binary, compiled, in a wazero runtime of its own
+//	Version   a program with the limits and the instances of one deployment
 //	pool      the instances of a version: bounded, warm ones first
 //	instance  one guest with its memory; serves one call at a time
 //
@@ -20,6 +21,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime"
 	"sync"
 
 	"github.com/tetratelabs/wazero"
@@ -54,6 +56,8 @@ type Engine struct {
 	cache  wazero.CompilationCache
 	files  *codeCache // nil: in memory only
 
+	programs  programs
+	turns     *turns
 	compiler  chan struct{} // is full while Config.Compiler runs
 	mu        sync.Mutex
 	compiling map[string]chan struct{} // by digest; closed when done
@@ -82,6 +86,8 @@ func New(c Config) (*Engine, error) {
 		log:       c.Logger,
 		cache:     cache,
 		files:     files,
+		programs:  programs{known: make(map[programKey]*program)},
+		turns:     newTurns(runtime.GOMAXPROCS(0)),
 		compiler:  make(chan struct{}, 1),
 		compiling: make(map[string]chan struct{}),
 		versions:  make(map[*Version]struct{}),
@@ -105,6 +111,7 @@ func (e *Engine) Close(ctx context.Context) error {
 	for _, v := range versions {
 		errs = append(errs, v.Close(ctx))
 	}
+	e.programs.close()
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}
@@ -112,7 +119,8 @@ func (e *Engine) Close(ctx context.Context) error {
 }
 
 // Load compiles a plugin, starts a first instance of it, and checks that it can
-// be called. All that is wrong with a plugin by itself comes out here.
+// be called. All that is wrong with a plugin by itself comes out here. A plugin that
+// is loaded already, or was a while ago, takes no more than that instance.
 func (e *Engine) Load(ctx context.Context, wasm []byte, o Options) (*Version, error) {
 	if err := o.complete(); err != nil {
 		return nil, fmt.Errorf("engine: plugin %q: %w", o.Name, err)
@@ -125,36 +133,18 @@ func (e *Engine) Load(ctx context.Context, wasm []byte, o Options) (*Version, er
 }
 
 func (e *Engine) load(ctx context.Context, wasm []byte, o Options) (v *Version, err error) {
-	digest := digestOf(wasm)
-	rt := wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfig().
-		WithCompilationCache(e.cache).
-		WithMemoryLimitPages(uint32(o.MemoryLimit/pageSize)))
-	var code wazero.CompiledModule
 	defer func() {
-		switch {
-		case err == nil:
-		case v != nil:
+		if err != nil && v != nil {
 			v.stop()
 			v = nil
-		default:
-			release(rt, code)
 		}
 	}()
 	defer recovered(&err)
-	if code, _, err = e.compile(ctx, rt, digest, wasm); err != nil {
-		return nil, err
-	}
-	if err = instantiateHost(ctx, rt, o.Modules); err != nil {
-		return nil, err
-	}
-	if err = checkImports(rt, code); err != nil {
-		return nil, err
-	}
-	exports, err := inspect(code)
+	p, err := e.program(ctx, wasm, &o)
 	if err != nil {
 		return nil, err
 	}
-	v = newVersion(e, digest, rt, code, exports, o)
+	v = newVersion(e, p, o)
 	if err = v.warm(ctx); err != nil {
 		return v, err
 	}

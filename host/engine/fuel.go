@@ -26,22 +26,69 @@ func fuelModule(ctx context.Context, rt wazero.Runtime) error {
 }
 
 func refuel(ctx context.Context, stack []uint64) {
-	c := ctx.(*callContext) // instances pass it to wazero, which passes it on
-	c.spent += rewrite.FuelSlice - int64(int32(stack[0]))
+	c := ctx.(*callContext)
+	fuel := rewrite.FuelSlice - int64(int32(stack[0]))
+	c.spent += fuel
 	now := time.Now()
 	c.check(now)
+	waited, err := c.account(fuel, now)
+	if waited {
+		now = time.Now()
+		c.at, c.yielded = now, now
+		c.check(now)
+	}
 	// Those who wait for this thread have not seen it since the guest was called,
 	// or yielded last. To let them in for every slice would cost more than the
 	// guest does where many guests compute.
-	if now.Sub(c.yielded) >= yieldEvery {
+	if err == nil && now.Sub(c.yielded) >= yieldEvery {
 		if c.parent.Err() != nil {
-			panic(fmt.Errorf("the call ended while the guest ran: %w", context.Cause(c.parent)))
+			err = fmt.Errorf("the call ended while the guest ran: %w", context.Cause(c.parent))
+		} else {
+			runtime.Gosched()
+			c.at = time.Now()
+			c.yielded = c.at
 		}
-		runtime.Gosched()
-		c.yielded = now
+	}
+	if err != nil {
+		panic(err)
 	}
 	stack[0] = rewrite.FuelSlice
 }
+
+// account counts what the guest has computed since it refuelled last, and has it
+// wait if its tenant has used up what it may, or has to make way for others.
+func (c *callContext) account(fuel int64, now time.Time) (waited bool, err error) {
+	t := c.tenant
+	// The clock is not asked when a call begins. What is longer than a slice can
+	// be was spent waiting, in the host.
+	d := time.Duration(fuel / fuelPerNano)
+	if !c.at.IsZero() {
+		d = min(now.Sub(c.at), maxSlice)
+	}
+	d += c.extra
+	c.at, c.extra = now, 0
+	c.computed += d
+	t.spend(d, fuel, now)
+	for w := t.wait(now); w > 0 && err == nil; w = t.wait(time.Now()) {
+		waited = true
+		_, err = c.pause(w, nil)
+	}
+	if c.computed < longCall || err != nil {
+		return waited, err
+	}
+	t.owe(d, now)
+	if !t.makesWay(now) {
+		return waited, nil
+	}
+	paused, err := t.turns.pass(c, d, now)
+	return waited || paused, err
+}
+
+const (
+	fuelPerNano = 10
+	// maxSlice is how long a guest may need for a slice of fuel on a slow machine.
+	maxSlice = 20 * rewrite.FuelSlice / fuelPerNano * time.Nanosecond
+)
 
 // yieldEvery is how long a guest that computes keeps its thread to itself.
 const yieldEvery = 200 * time.Microsecond

@@ -20,8 +20,11 @@ import (
 // before anything has run, and saves no more than the data segments.
 type image struct {
 	warm    bool
+	asked   bool    // the guest may have seen what only one version knows
+	common  bool    // all versions of a program have it, and the program closes it
 	content content // nil if the guest has no memory
-	globals []uint64
+	names   []string
+	globals []uint64 // by names, of their exports
 
 	room, roomSize uint32 // for frames, if the image is warm
 	random         *generators
@@ -51,22 +54,47 @@ func (w *witness) walltime() (sec int64, nsec int32) {
 	return now.Unix(), int32(now.Nanosecond())
 }
 
-// takeImage starts an instance, for the image of the others.
+// An imageKey tells the images apart that all versions of a program can have.
+type imageKey struct {
+	warm      bool
+	rehearsal string // of a warm one
+}
+
+// takeImage finds the image that another version has left, or starts an instance to
+// take one of.
+//
+// What is left for others is a cold image, or one of a guest that has called no host
+// function that knows of the version: it can have no setting in it, no key, nothing
+// that one deployment has and another has not.
 func (s *starter) takeImage(ctx context.Context) error {
+	warm := imageKey{warm: true, rehearsal: string(s.rehearsal)}
 	if s.warm {
-		img, why, err := s.warmImage(ctx)
-		if err != nil || why == "" {
-			s.image = img
-			return err
+		if s.image = s.program.image(warm); s.image != nil {
+			return nil
 		}
-		s.log.Info("each instance is initialised on its own", slog.String("reason", why))
+		img, why, err := s.warmImage(ctx)
+		switch {
+		case err != nil:
+			return err
+		case why != "":
+			s.log.Info("each instance is initialised on its own", slog.String("reason", why))
+		case img.asked:
+			s.image = img
+			return nil
+		default:
+			s.image = s.program.keep(warm, img)
+			return nil
+		}
+	}
+	if s.image = s.program.image(imageKey{}); s.image != nil {
+		return nil
 	}
 	i, err := s.begin(ctx, nil)
 	if err != nil {
 		return err
 	}
 	defer i.close()
-	s.image = i.image(s.log)
+	s.image = s.program.keep(imageKey{}, i.image(s.log))
 	return nil
 }
 
@@ -95,6 +123,7 @@ func (s *starter) warmImage(ctx context.Context) (img *image, why string, err er
 	}
 	img = i.image(s.log)
 	img.warm, img.random, img.room, img.roomSize = true, random, i.room, i.roomSize
+	img.asked = i.ctx.asked
 	return img, "", nil
 }
 
@@ -147,6 +176,7 @@ func (i *instance) shared(w *witness) (random *generators, why string) {
 // image copies the memory and the globals.
 func (i *instance) image(log *slog.Logger) *image {
 	img := &image{}
+	img.names = globalNames(i.mod)
 	for _, g := range i.globals {
 		img.globals = append(img.globals, g.Get())
 	}
@@ -162,9 +192,16 @@ func (i *instance) image(log *slog.Logger) *image {
 }
 
 // close frees the image, when there are no more instances of it.
+func (m *image) close() {
+	if m.content != nil {
+		m.content.close()
+	}
+}
+
+// close frees the image if no other version can have it.
 func (s *starter) close() {
-	if s.image != nil && s.image.content != nil {
-		s.image.content.close()
+	if s.image != nil && !s.image.common {
+		s.image.close()
 	}
 }
 

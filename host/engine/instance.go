@@ -58,6 +58,7 @@ type instance struct {
 // begin is for before a call, and end for after it.
 func (i *instance) begin(ctx context.Context, state any) {
 	i.ctx.begin(ctx, state)
+	i.ctx.tenant.calls.Add(1)
 	i.meter.begin()
 	i.broken = true // unless it comes to a good end
 }

@@ -1,6 +1,10 @@
 package engine
 
-import "github.com/tetratelabs/wazero/experimental"
+import (
+	"time"
+
+	"github.com/tetratelabs/wazero/experimental"
+)
 
 // A memory is the linear memory of one guest.
 //
@@ -38,10 +42,15 @@ var blank = func() content {
 	return newPlain(nil)
 }()
 
-// A linear gives a module its memory: wazero asks it to, once at most.
+// A linear gives a module its memory: wazero asks it to, once at most. It is the
+// memory that wazero sees, and keeps count of it once it belongs to a tenant.
 type linear struct {
 	from content
 	mem  memory // nil if the module has none
+
+	tenant *Tenant
+	held   int64        // bytes that the tenant answers for
+	ctx    *callContext // of the instance
 }
 
 // Allocate implements experimental.MemoryAllocator.
@@ -52,13 +61,58 @@ func (l *linear) Allocate(_, limit uint64) experimental.LinearMemory {
 		mem = &copied{from: l.from, limit: limit}
 	}
 	l.mem = mem
-	return mem
+	return l
+}
+
+// Reallocate implements experimental.LinearMemory.
+func (l *linear) Reallocate(size uint64) []byte {
+	more := int64(size) - l.held
+	if l.tenant == nil || more <= 0 {
+		return l.mem.Reallocate(size)
+	}
+	if !l.tenant.reserve(more) {
+		return nil
+	}
+	b := l.mem.Reallocate(size)
+	if b == nil {
+		l.tenant.hold(-more)
+		return nil
+	}
+	l.held += more
+	l.ctx.extra += time.Duration(more / bytesPerNano)
+	return b
+}
+
+// bytesPerNano is how much memory the system makes ready in a nanosecond, when it
+// is first touched, and takes back. No fuel pays for that.
+const bytesPerNano = 8
+
+// Free implements experimental.LinearMemory.
+func (l *linear) Free() {
+	if l.mem != nil {
+		l.mem.Free()
+	}
+}
+
+// belong has a tenant answer for the memory, of which it has reserved a part
+// already. It returns how much that is.
+func (l *linear) belong(t *Tenant, ctx *callContext, reserved int64) int64 {
+	l.tenant, l.ctx = t, ctx
+	if l.mem != nil {
+		l.held = int64(len(l.mem.bytes()))
+	}
+	t.hold(l.held - reserved)
+	return l.held
 }
 
 func (l *linear) close() {
 	if l.mem != nil {
 		l.mem.close()
 		l.mem = nil
+	}
+	if l.tenant != nil {
+		l.tenant.hold(-l.held)
+		l.tenant = nil
 	}
 }
 

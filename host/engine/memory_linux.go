@@ -41,15 +41,8 @@ func newContent(b []byte) (_ content, err error) {
 	if err = unix.Ftruncate(f.fd, int64(size)); err != nil {
 		return nil, os.NewSyscallError("ftruncate", err)
 	}
-	// Pages that are all zeros are left out, and take no memory.
-	for at := 0; at < len(b); at += osPage {
-		page := b[at:min(at+osPage, len(b))]
-		if len(trim(page)) == 0 {
-			continue
-		}
-		if _, err = unix.Pwrite(f.fd, page, int64(at)); err != nil {
-			return nil, os.NewSyscallError("pwrite", err)
-		}
+	if err = writePages(f.fd, b); err != nil {
+		return nil, err
 	}
 	const seals = unix.F_SEAL_SEAL | unix.F_SEAL_SHRINK | unix.F_SEAL_GROW | unix.F_SEAL_WRITE
 	if _, err = unix.FcntlInt(uintptr(f.fd), unix.F_ADD_SEALS, seals); err != nil {
@@ -60,6 +53,26 @@ func newContent(b []byte) (_ content, err error) {
 		return nil, os.NewSyscallError("mmap", err)
 	}
 	return f, nil
+}
+
+// writePages writes b to a file that is all zeros, many pages at a time. Pages that are
+// all zeros are left out, and take no memory.
+func writePages(fd int, b []byte) error {
+	for at := 0; at < len(b); {
+		end := at
+		for end < len(b) && len(trim(b[end:min(end+osPage, len(b))])) > 0 {
+			end = min(end+osPage, len(b))
+		}
+		for from := at; from < end; {
+			n, err := unix.Pwrite(fd, b[from:end], int64(from))
+			if err != nil {
+				return os.NewSyscallError("pwrite", err)
+			}
+			from += n
+		}
+		at = end + osPage // the page at end, if there is one, is all zeros
+	}
+	return nil
 }
 
 var osPage = os.Getpagesize()

@@ -26,16 +26,23 @@ type pool struct {
 	maxUses    int    // 0: no limit
 	maxAge     uint64 // in sweeps; 0: no limit
 	memorySoft uint32 // an instance that has grown to this is replaced
+	tenant     *Tenant
 
 	mu     sync.Mutex
 	idle   []*instance // the last is the next to go out
 	total  int         // instances that live or are being started
 	busy   int         // callers who have an instance, or are about to
 	low    int         // fewest idle since the last sweep
+	quick  bool        // an instance takes next to no time to start
+	quiet  int         // sweeps in a row since the last call
 	sweeps uint64
 	line   line // empty while fewer than max are busy
 	closed bool
 	empty  chan struct{} // closed when closed, and nobody is busy
+	// memory is how much the last instance had that was started, and broken how
+	// many have been given back that trapped and were not paid for.
+	memory int64
+	broken int
 
 	calls, traps, evictions uint64
 }
@@ -49,7 +56,7 @@ func (p *pool) take(ctx context.Context, ahead bool) (*instance, error) {
 	case p.closed:
 		p.mu.Unlock()
 		return nil, p.errClosed()
-	case p.busy < p.max:
+	case p.busy < p.max && p.line.n == 0:
 		p.busy++
 	default:
 		if err := p.wait(ctx, ahead); err != nil {
@@ -57,18 +64,44 @@ func (p *pool) take(ctx context.Context, ahead bool) (*instance, error) {
 			return nil, err
 		}
 	}
-	if n := len(p.idle) - 1; n >= 0 {
-		i := p.idle[n]
-		p.idle[n] = nil
-		p.idle = p.idle[:n]
-		p.low = min(p.low, n)
-		p.mu.Unlock()
-		return i, nil
+	for {
+		if n := len(p.idle) - 1; n >= 0 {
+			i := p.idle[n]
+			p.idle[n] = nil
+			p.idle = p.idle[:n]
+			p.low = min(p.low, n)
+			p.mu.Unlock()
+			return i, nil
+		}
+		// There are fewer than max, since nobody who is busy has more than one.
+		if reserved, ok := p.reserve(); ok {
+			p.total++
+			p.mu.Unlock()
+			return p.grow(ctx, reserved)
+		}
+		if p.closed {
+			p.leave()
+			p.mu.Unlock()
+			return nil, p.errClosed()
+		}
+		// Others have instances, and are the ones to wait for.
+		p.busy--
+		if err := p.wait(ctx, true); err != nil {
+			p.mu.Unlock()
+			return nil, err
+		}
 	}
-	// There are fewer than max, since nobody who is busy has more than one.
-	p.total++
-	p.mu.Unlock()
-	return p.grow(ctx)
+}
+
+// reserve takes the memory of an instance to be started, if there is enough left.
+// The first instance of a pool is started in any case: without it nobody would
+// ever be served.
+func (p *pool) reserve() (n int64, ok bool) {
+	if p.total > 0 {
+		return p.memory, p.tenant.reserve(p.memory)
+	}
+	p.tenant.hold(p.memory)
+	return p.memory, true
 }
 
 // grow starts an instance, which has been counted, for somebody who is busy.
@@ -76,8 +109,16 @@ func (p *pool) take(ctx context.Context, ahead bool) (*instance, error) {
 // Nothing keeps callers from starting instances side by side: in a burst each
 // waits for its own alone. Starting takes a core, so only as many start at once
 // as there are cores, and who gets one later finds what was given back.
-func (p *pool) grow(ctx context.Context) (*instance, error) {
-	i, err := p.start(ctx)
+//
+// A plugin that traps in each call has an instance started for each, which takes
+// longer than the call: its tenant pays for that, and makes way.
+func (p *pool) grow(ctx context.Context, reserved int64) (*instance, error) {
+	i, err := p.startInTurn(ctx)
+	if err == nil {
+		reserved = i.linear.belong(p.tenant, &i.ctx, reserved)
+	} else {
+		p.tenant.hold(-reserved)
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if err != nil {
@@ -85,9 +126,31 @@ func (p *pool) grow(ctx context.Context) (*instance, error) {
 		p.leave()
 		return nil, err
 	}
-	i.pool, i.born = p, p.sweeps
+	i.pool, i.born, p.memory = p, p.sweeps, reserved
 	return i, nil
 }
+
+func (p *pool) startInTurn(ctx context.Context) (*instance, error) {
+	c := &callContext{tenant: p.tenant}
+	c.begin(ctx, nil)
+	defer c.end()
+	if err := c.makeWay(); err != nil {
+		return nil, fmt.Errorf("engine: plugin %q: no instance was started: %w", p.plugin, err)
+	}
+	p.mu.Lock()
+	broken := p.broken
+	p.broken = 0
+	p.mu.Unlock()
+	begin := time.Now()
+	i, err := p.start(ctx)
+	// A guest that needs longer than that to start is charged as it runs.
+	c.charge(min(time.Since(begin), longCall) + time.Duration(broken)*trapTime)
+	return i, err
+}
+
+// trapTime is about how long it takes to find out where a guest trapped, and to
+// free it.
+const trapTime = 700 * time.Microsecond
 
 // put takes an instance back.
 func (p *pool) put(i *instance) {
@@ -99,6 +162,7 @@ func (p *pool) put(i *instance) {
 	switch {
 	case i.broken:
 		p.traps++
+		p.broken++
 	case p.worn(i):
 		p.evictions++
 	case used && p.reset != nil:
@@ -138,7 +202,11 @@ func (p *pool) refresh(i *instance) {
 		ctx, cancel := context.WithTimeout(context.Background(), refreshTime)
 		defer cancel()
 		var err error
-		if i, err = p.grow(ctx); err != nil {
+		p.mu.Lock()
+		reserved := p.memory
+		p.mu.Unlock()
+		p.tenant.hold(reserved) // in place of what was closed
+		if i, err = p.grow(ctx, reserved); err != nil {
 			return // whoever comes next tries again, and is told
 		}
 	}
@@ -176,10 +244,19 @@ func (p *pool) old(i *instance) bool { return p.maxAge > 0 && p.sweeps-i.born >=
 // sweep closes the instances that no call has needed since the last sweep: as
 // many as were always idle, from the bottom of the stack, but for one. It also
 // closes those that are too old.
+//
+// The one goes when there has been no call for ten minutes: an instance takes 0.25 MB
+// that waits, and 0.2 ms to start.
 func (p *pool) sweep() {
 	p.mu.Lock()
 	p.sweeps++
-	surplus := min(p.low, len(p.idle)-1)
+	spare := 1
+	if p.low < len(p.idle) || p.busy > 0 {
+		p.quiet = 0
+	} else if p.quiet++; p.quick && p.quiet > quietSweeps {
+		spare = 0
+	}
+	surplus := min(p.low, len(p.idle)-spare)
 	var out []*instance
 	keep := p.idle[:0]
 	for n, i := range p.idle {
@@ -217,5 +294,8 @@ func (p *pool) close() {
 	}
 	<-p.empty
 }
+
+// quietSweeps is for how many sweeps the last instance is kept that nobody calls.
+const quietSweeps = 10
 
 func (p *pool) errClosed() error { return fmt.Errorf("engine: plugin %q: %w", p.plugin, ErrClosed) }

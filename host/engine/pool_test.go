@@ -15,7 +15,7 @@ import (
 // who gets them.
 func newPool(max, waiting int) *pool {
 	o := &Options{Name: "p", Waiting: waiting, MaxWait: time.Second}
-	p := &pool{plugin: "p", max: max, admission: newAdmission(o), empty: make(chan struct{})}
+	p := &pool{plugin: "p", max: max, admission: newAdmission(o), tenant: NewTenant(TenantLimits{}), empty: make(chan struct{})}
 	p.start = func(context.Context) (*instance, error) { return &instance{}, nil }
 	return p
 }
@@ -190,6 +190,32 @@ func TestSweepsCloseWhatIsNotNeeded(t *testing.T) {
 	p.sweep() // none was, and one stays
 	if len(p.idle) != 1 || p.total != 1 {
 		t.Fatalf("%d idle, %d in all, want 1", len(p.idle), p.total)
+	}
+}
+
+func TestTheLastInstanceGoesIfNobodyCalls(t *testing.T) {
+	for _, quick := range []bool{true, false} {
+		p := newPool(5, 1)
+		p.quick = quick
+		p.put(mustTake(t, p))
+		for range quietSweeps {
+			p.sweep()
+		}
+		p.put(mustTake(t, p)) // a call, and the time begins again
+		for range quietSweeps + 1 {
+			p.sweep()
+		}
+		if len(p.idle) != 1 {
+			t.Fatalf("%d idle, want 1: the time is not over", len(p.idle))
+		}
+		p.sweep()
+		if left := len(p.idle); (left == 0) != quick || p.total != left {
+			t.Errorf("%d idle, %d in all, of a plugin that starts quickly: %v", left, p.total, quick)
+		}
+		p.put(mustTake(t, p))
+		if len(p.idle) != 1 {
+			t.Errorf("%d idle after a call, want 1", len(p.idle))
+		}
 	}
 }
 

@@ -19,19 +19,18 @@ import (
 
 // A starter makes the instances of a version.
 type starter struct {
-	plugin string
-	rt     wazero.Runtime
-	code   wazero.CompiledModule
-	fast   bool
-	warm   bool // the image may have been initialised
-	init   any  // Options.Init
-	emit   func(line string)
-	log    *slog.Logger
+	plugin  string
+	program *program
+	fast    bool
+	warm    bool // the image may have been initialised
+	init    any  // Options.Init
+	emit    func(line string)
+	log     *slog.Logger
 
 	rehearsal []byte // Options.Rehearsal
+	tenant    *Tenant
 
-	globals []string // their exports
-	image   *image   // nil until it has been taken
+	image *image // nil until it has been taken
 }
 
 // start makes an instance, from the image.
@@ -63,6 +62,7 @@ func (s *starter) begin(ctx context.Context, w *witness) (i *instance, err error
 	if s.image != nil && s.image.content != nil {
 		i.linear.from = s.image.content
 	}
+	i.ctx.tenant = s.tenant
 	i.ctx.begin(ctx, nil)
 	defer func() {
 		if r := recover(); r != nil {
@@ -87,7 +87,7 @@ func (s *starter) begin(ctx context.Context, w *witness) (i *instance, err error
 		w.ctx = &i.ctx
 		config = config.WithRandSource(w).WithWalltime(w.walltime, sys.ClockResolution(time.Microsecond))
 	}
-	i.mod, err = s.rt.InstantiateModule(experimental.WithMemoryAllocator(&i.ctx, &i.linear), s.code, config)
+	i.mod, err = s.program.rt.InstantiateModule(experimental.WithMemoryAllocator(&i.ctx, &i.linear), s.program.code, config)
 	if err != nil {
 		return i, i.trap("instantiate", err)
 	}
@@ -118,11 +118,14 @@ func (i *instance) bind(s *starter) {
 	}
 	i.meter = newMeter(i.mod)
 	i.changed = i.mod.ExportedGlobal(rewrite.ChangedExport)
-	if s.image == nil {
-		s.globals = globalNames(i.mod)
+	var names []string
+	if s.image != nil {
+		names = s.image.names
+	} else {
+		names = globalNames(i.mod)
 	}
-	i.globals = make([]api.MutableGlobal, len(s.globals))
-	for k, name := range s.globals {
+	i.globals = make([]api.MutableGlobal, len(names))
+	for k, name := range names {
 		i.globals[k] = i.mod.ExportedGlobal(name).(api.MutableGlobal)
 	}
 }

@@ -18,6 +18,11 @@ type Options struct {
 	Name    string   // in errors and logs
 	Modules []Module // what it can import besides WASI
 
+	// Digest is the SHA-256 of the plugin's Wasm in hexadecimal, from one who knows
+	// it: to compute it takes longer than to load a plugin that is loaded already.
+	// Empty: it is computed.
+	Digest string
+
 	// MemoryLimit is how much memory an instance can have, in bytes, rounded
 	// down to 64 KiB. A Go plugin needs about 4 MiB to start and 16 to work.
 	// 0: 64 MiB.
@@ -38,6 +43,10 @@ type Options struct {
 	MaxUses int
 	MaxAge  time.Duration
 
+	// Tenant is whoever answers for what the plugin uses, with other plugins. Nil:
+	// one of its own, without limits.
+	Tenant *Tenant
+
 	// Isolation says what a call can leave behind for the next. The default is
 	// PerInstance.
 	Isolation Isolation
@@ -54,6 +63,7 @@ type Options struct {
 	// Init is the state, for host functions, while an instance is initialised.
 	// Instances may be initialised at the same time: a func() any is called for
 	// each of them, and what it returns is that one's state.
+	// A version may start from the image of another, see Module: then none is.
 	Init any
 	// Stderr gets each line that the plugin writes to stdout or stderr, from
 	// several goroutines. Nil: the Engine's logger, as a warning.
@@ -71,7 +81,9 @@ const (
 	PerRequest
 )
 
-// A Module is a host module that plugins import.
+// A Module is a host module that plugins import. It is instantiated once for all the
+// versions of a plugin that are given an equal one, so what its functions tell one
+// version and not another they have from State, and from nowhere else.
 type Module interface {
 	Instantiate(ctx context.Context, rt wazero.Runtime) error
 }
@@ -93,9 +105,17 @@ func (o *Options) complete() error {
 	if o.MaxWait == 0 {
 		o.MaxWait = time.Second
 	}
+	if o.Tenant == nil {
+		o.Tenant = NewTenant(TenantLimits{})
+	}
 	// Of a memory of 4 GiB wazero says that its size is 0: it is one page too many.
 	if o.MemoryLimit < pageSize || o.MemoryLimit > 4<<30-pageSize {
 		return fmt.Errorf("memory limit of %d bytes: want 64 KiB to 4 GiB less 64 KiB", o.MemoryLimit)
+	}
+	if o.Digest != "" {
+		if err := checkDigest(o.Digest); err != nil {
+			return err
+		}
 	}
 	if o.Isolation != PerInstance && o.Isolation != PerRequest {
 		return fmt.Errorf("isolation %d: want PerInstance or PerRequest", o.Isolation)
@@ -115,12 +135,10 @@ func (o *Options) complete() error {
 type Version struct {
 	engine  *Engine
 	name    string
-	digest  string
-	rt      wazero.Runtime
-	code    wazero.CompiledModule
-	exports exports
+	program *program
 	starter starter
 	pool    pool
+	sweeper *time.Timer
 
 	refs    atomic.Int64 // references, and the bit retired
 	drained chan struct{}
@@ -132,24 +150,26 @@ type Version struct {
 // retired is the bit of refs that says that no more references are given out.
 const retired = 1 << 62
 
-func newVersion(e *Engine, digest string, rt wazero.Runtime, code wazero.CompiledModule, x exports, o Options) *Version {
-	log := e.log.With(slog.String("plugin", o.Name), slog.String("digest", digest[:12]))
+// newVersion makes a version of p, whose reference becomes its own.
+func newVersion(e *Engine, p *program, o Options) *Version {
+	log := e.log.With(slog.String("plugin", o.Name), slog.String("digest", p.key.digest[:12]))
 	emit := o.Stderr
 	if emit == nil {
 		emit = func(line string) { log.Warn("plugin output", slog.String("line", line)) }
 	}
 	v := &Version{
-		engine: e, name: o.Name, digest: digest, rt: rt, code: code, exports: x,
+		engine: e, name: o.Name, program: p,
 		drained: make(chan struct{}), closed: make(chan struct{}),
 		starter: starter{
-			plugin: o.Name, rt: rt, code: code, fast: x.fast, warm: !o.NoSnapshot, init: o.Init, emit: emit, log: log,
-			rehearsal: o.Rehearsal,
+			plugin: o.Name, program: p, fast: p.exports.fast, warm: !o.NoSnapshot, init: o.Init, emit: emit, log: log,
+			rehearsal: o.Rehearsal, tenant: o.Tenant,
 		},
 		pool: pool{
 			plugin: o.Name, admission: newAdmission(&o), max: o.Instances,
-			maxUses: o.MaxUses, memorySoft: uint32(o.MemoryLimit / 8 * 7), empty: make(chan struct{}),
+			maxUses: o.MaxUses, memorySoft: uint32(o.MemoryLimit / 8 * 7), tenant: o.Tenant, empty: make(chan struct{}),
 		},
 	}
+	e.turns.join(o.Tenant)
 	v.pool.start = v.starter.start
 	if o.Isolation == PerRequest {
 		v.pool.reset = v.starter.reset
@@ -159,7 +179,16 @@ func newVersion(e *Engine, digest string, rt wazero.Runtime, code wazero.Compile
 		interval = min(interval, max(o.MaxAge/8, time.Millisecond))
 		v.pool.maxAge = uint64(max(1, o.MaxAge/interval))
 	}
-	go v.sweep(interval)
+	// A goroutine that waits would take more memory than a version that does.
+	v.sweeper = time.AfterFunc(startTime, func() {
+		select {
+		case <-v.closed:
+		default:
+			v.pool.sweep()
+			v.sweeper.Reset(interval)
+		}
+	})
+	v.sweeper.Reset(interval) // by now it can be found
 	return v
 }
 
@@ -175,6 +204,9 @@ func (v *Version) warm(ctx context.Context) error {
 	if err := v.starter.takeImage(ctx); err != nil {
 		return err
 	}
+	v.pool.mu.Lock()
+	v.pool.quick = v.starter.image.warm
+	v.pool.mu.Unlock()
 	i, err := v.pool.take(ctx, true)
 	if err != nil {
 		return err
@@ -186,25 +218,12 @@ func (v *Version) warm(ctx context.Context) error {
 	return v.starter.greet(ctx, i)
 }
 
-func (v *Version) sweep(interval time.Duration) {
-	t := time.NewTicker(interval)
-	defer t.Stop()
-	for {
-		select {
-		case <-t.C:
-			v.pool.sweep()
-		case <-v.closed:
-			return
-		}
-	}
-}
-
 // Digest returns the SHA-256 of the plugin's Wasm, in hexadecimal.
-func (v *Version) Digest() string { return v.digest }
+func (v *Version) Digest() string { return v.program.key.digest }
 
 // HasExport tells whether the plugin exports a function of that name.
 func (v *Version) HasExport(name string) bool {
-	_, ok := v.exports.functions[name]
+	_, ok := v.program.exports.functions[name]
 	return ok
 }
 
@@ -305,9 +324,11 @@ func (v *Version) retire() {
 
 // stop frees everything.
 func (v *Version) stop() {
+	v.sweeper.Stop()
 	v.pool.close()
 	v.starter.close()
-	release(v.rt, v.code)
+	v.engine.turns.leave(v.pool.tenant)
+	v.engine.programs.release(v.program)
 	close(v.closed)
 }
 

@@ -49,4 +49,6 @@ const (
 	CallAuthenticate
 	// CallEvent hands over an event that came over a socket.
 	CallEvent
+	// CallMigrate asks for a batch of a Migration.
+	CallMigrate
 )

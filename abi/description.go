@@ -18,15 +18,8 @@ type Description struct {
 	Sockets     []Socket
 	Credentials []CredentialSource // not empty: the plugin answers CallAuthenticate
 	Grants      []string           // what it needs: the Grant… constants
+	Schema      Schema             // the format of its data
 }
-
-// Grants that a plugin may ask for.
-const (
-	GrantKV        = "kv"        // a key space of its own
-	GrantPasswords = "passwords" // HashPassword and VerifyPassword
-	GrantEvents    = "events"    // sockets, streams, and Publish
-	GrantBlobs     = "blobs"     // files that are uploaded, pictures, and blobs
-)
 
 // A Family is a part of the URL space with one form of errors. The host answers
 // in it for paths under the prefix that no route matches, for requests that
@@ -265,6 +258,8 @@ func (d *Description) Append(w *Writer) {
 	w.End()
 	w.Key("grants")
 	appendTexts(w, d.Grants)
+	w.Key("schema")
+	d.Schema.Append(w)
 	w.End()
 }
 
@@ -296,6 +291,7 @@ func ReadDescription(v Value) (*Description, error) {
 	}
 	families, credentials := f.get("families", Array), f.get("credentials", Array)
 	routes, sockets := f.get("routes", Array), f.get("sockets", Array)
+	schema := f.get("schema", Map)
 	switch {
 	case f.err != nil:
 		return nil, f.err
@@ -303,6 +299,13 @@ func ReadDescription(v Value) (*Description, error) {
 		return nil, fmt.Errorf("description: plugin was built for ABI version %d, this host has version %d", d.ABI, Version)
 	case !validName(d.Name):
 		return nil, fmt.Errorf("description: name %q: want 1 to 23 of a-z, 0-9 and '-', a letter first", d.Name)
+	}
+	if err := d.checkGrants(); err != nil {
+		return nil, err
+	}
+	var err error
+	if d.Schema, err = readSchema(schema); err != nil {
+		return nil, err
 	}
 	for it := families.Items(); it.Next(); {
 		f := fields{of: it.Value(), where: fmt.Sprintf("description: family %d", len(d.Families))}

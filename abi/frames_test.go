@@ -267,7 +267,9 @@ func description() abi.Description {
 		},
 		Sockets:     []abi.Socket{{Path: "/v1/socket/", Family: 1, Events: []abi.SocketEvent{{Name: "LISTEN", Auth: []string{"token"}, Field: "access_token"}, {Name: "ping"}}}},
 		Credentials: []abi.CredentialSource{{Kind: "token", Header: "Authorization", Scheme: "Bearer"}, {Kind: "session", Query: "q", Cookie: "c"}},
-		Grants:      []string{abi.GrantKV, abi.GrantPasswords},
+		Grants: []string{abi.GrantKV, abi.GrantPasswords, "read:other-1", "egress:*", "egress:*.example.com", "egress:192.0.2.1:8443",
+			"a grant of a newer contract"},
+		Schema: abi.Schema{Version: 3, Reads: 0, Keeps: 2, Migrates: true},
 	}
 }
 
@@ -308,6 +310,16 @@ func TestDescriptionsThatAreRefused(t *testing.T) {
 		{"a socket's family that is not there", func(d *abi.Description) { d.Sockets[0].Family = -1 }, "description: socket /v1/socket/: family -1 is not one of the 2 described"},
 		{"an event that socket.io has reserved", func(d *abi.Description) { d.Sockets[0].Events[1].Name = "disconnect" }, "description: socket /v1/socket/: event disconnect: want a name of 1 to 128 bytes that socket.io has not reserved"},
 		{"an event whose credential is nowhere", func(d *abi.Description) { d.Sockets[0].Events[0].Field = "" }, `description: socket /v1/socket/: event LISTEN: auth ["token"]: want the field with the credential`},
+		{"a grant to read nothing", func(d *abi.Description) { d.Grants[2] = "read:" }, `description: grant "read:": want "read:" and the name of a plugin`},
+		{"a grant to read all", func(d *abi.Description) { d.Grants[2] = "read:*" }, `description: grant "read:*": want "read:" and the name of a plugin`},
+		{"a grant to read its own", func(d *abi.Description) { d.Grants[2] = "read:hello-1" }, `description: grant "read:hello-1": its own key space is "kv"`},
+		{"a grant to call a URL", func(d *abi.Description) { d.Grants[3] = "egress:https://x.example" }, `description: grant "egress:https://x.example": want "egress:" and a host, such as "api.example.com", "*.example.com" or "api.example.com:8443"`},
+		{"a long grant", func(d *abi.Description) { d.Grants[0] = strings.Repeat("x", 301) }, "description: a grant of 301 bytes: want at most 300"},
+		{"many grants", func(d *abi.Description) { d.Grants = make([]string, 65) }, "description: 65 grants: want at most 64"},
+		{"a negative schema", func(d *abi.Description) { d.Schema = abi.Schema{Version: -1, Reads: -1, Keeps: -1} }, "description: schema: version -1: want 1 to 2147483647, or no schema"},
+		{"a schema that reads newer ones", func(d *abi.Description) { d.Schema.Reads = 4 }, "description: schema: reads 4: want 0 to its version, 3"},
+		{"a schema that keeps newer ones", func(d *abi.Description) { d.Schema.Keeps = 4 }, "description: schema: keeps 4: want 0 to its version, 3"},
+		{"a migration of what it cannot read", func(d *abi.Description) { d.Schema.Reads = 3 }, "description: schema: migrates, and reads 3 alone: want it to read what it migrates"},
 		{"a source without a kind", func(d *abi.Description) { d.Credentials[1].Kind = "" }, "description: credential 1: want a kind"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -416,7 +428,8 @@ func TestCodesAndErrorsBelongTogether(t *testing.T) {
 func FuzzFrames(f *testing.F) {
 	d, q, p := description(), abi.Request{Caller: abi.Caller{Proof: "x"}, Credential: abi.Credential{Kind: "x"}}, abi.Reply{Headers: pairs("a", "b")}
 	page := abi.Page{Entries: []abi.Entry{{Key: []byte("k")}}}
-	for _, write := range []func(*abi.Writer){d.Append, q.Append, p.Append, page.Append, (&abi.Error{Code: "c"}).Append} {
+	batch, migration := abi.Batch{Cursor: []byte("k"), Done: 1}, abi.Migration{To: 1}
+	for _, write := range []func(*abi.Writer){batch.Append, migration.Append, d.Append, q.Append, p.Append, page.Append, (&abi.Error{Code: "c"}).Append} {
 		f.Add([]byte(value(write)))
 	}
 	f.Add([]byte("\xdd\xff\xff\xff\xff\xc2"))
@@ -450,6 +463,12 @@ func FuzzFrames(f *testing.F) {
 			again, err := abi.ReadDescription(value(d.Append))
 			if err != nil || len(again.Routes) != len(d.Routes) {
 				t.Fatalf("% x: read as %+v, again as %+v, %v", b, d, again, err)
+			}
+		}
+		abi.ReadMigration(frame)
+		if batch, err := abi.ReadBatch(frame); err == nil {
+			if again, err := abi.ReadBatch(value(batch.Append)); err != nil || !reflect.DeepEqual(batch, again) {
+				t.Fatalf("% x: batch %+v is read as %+v, %v", b, batch, again, err)
 			}
 		}
 		if page, err := abi.ReadPage(frame); err == nil {

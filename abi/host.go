@@ -27,6 +27,10 @@ type Host interface {
 	Delete(key []byte) error
 	// Scan reads a page of a range in key order.
 	Scan(Range) (Page, error)
+	// GetShared is Get, and ScanShared is Scan, in the key space of another plugin of
+	// the deployment. They fail with ErrDenied unless the manifest grants it.
+	GetShared(plugin string, key []byte) (value []byte, found bool, err error)
+	ScanShared(plugin string, r Range) (Page, error)
 
 	// Publish tells connections of clients what a Message says, once the call's
 	// transaction is committed. It fails with ErrArgument for what is no message,

@@ -22,7 +22,8 @@ func TestTheSchemaNamesEverything(t *testing.T) {
 		"`" + abi.ExportAlloc + "`", "`" + abi.ExportCall + "`", "`" + abi.ExportVersion + "`", "module `" + abi.Module + "`",
 		fmt.Sprintf("at most %d deep", abi.MaxDepth), fmt.Sprintf("at most %d bytes", abi.MaxNumber),
 		fmt.Sprintf("extension type **%d**", abi.ExtNumber), fmt.Sprintf("(%d MiB)", abi.MaxFrameSize>>20),
-		fmt.Sprintf("%d describe, %d request, %d authenticate, %d event", abi.CallDescribe, abi.CallRequest, abi.CallAuthenticate, abi.CallEvent),
+		fmt.Sprintf("%d describe, %d request, %d authenticate, %d event, %d migrate", abi.CallDescribe, abi.CallRequest, abi.CallAuthenticate, abi.CallEvent, abi.CallMigrate),
+		"`" + abi.GrantRead + "`", "`" + abi.GrantEgress + "`", "| `cursor` |", "| `done` |", "at most 1,024 bytes; it has to rise",
 		fmt.Sprintf("%d none, %d value, %d raw, %d form", abi.BodyNone, abi.BodyValue, abi.BodyRaw, abi.BodyForm),
 		fmt.Sprintf("%d error, %d caller", abi.BodyError, abi.BodyCaller),
 		"`" + abi.GrantKV + "`", "`" + abi.GrantPasswords + "`", "`" + abi.GrantEvents + "`",
@@ -61,6 +62,7 @@ func TestTheSchemaNamesEverything(t *testing.T) {
 		}
 	}
 	fields(value(d.Append))
+	fields(value(d.Schema.Append))
 	// The imports, with the parameters as the guest declares them.
 	guest, err := os.ReadFile("guest/serve_wasip1.go")
 	if err != nil {

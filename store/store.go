@@ -29,6 +29,9 @@ const (
 	MaxStampedKey = MaxKeySize - StampSize
 )
 
+// HostSpace is the space with the host's own records. No deployment has that name.
+const HostSpace = "@edgeset"
+
 // A Store holds spaces. A space is a deployment's state: a transaction lives in
 // exactly one, and can neither read nor write another.
 //

@@ -43,6 +43,8 @@ func (c *Call) Do(host abi.Host, frame []byte) ([]byte, error) {
 		c.resp.kind = abi.BodyValue
 	case abi.CallAuthenticate:
 		err = c.authenticate()
+	case abi.CallMigrate:
+		err = c.migrate()
 	case abi.CallRequest, abi.CallEvent:
 		handle := c.plugin.handler(q.raw.Kind, q.raw.Route)
 		if handle == nil {

@@ -1,7 +1,9 @@
 package guest_test
 
 import (
+	"bytes"
 	"testing"
+	"time"
 
 	"github.com/edgeset/edgeset/abi"
 	"github.com/edgeset/edgeset/abi/guest"
@@ -51,6 +53,21 @@ func visits(w *guest.Response, r *guest.Request) error {
 	v.Int(int64(len(marks)))
 	v.End()
 	return nil
+}
+
+// A plugin whose records had a name alone at first, and now have the time behind it.
+// The version before reads up to the line break, so it can still work with them.
+func ExamplePlugin_Migrate() {
+	p := guest.New("guests", "2.0.0")
+	p.Schema(2, guest.Reads(1), guest.Keeps(1))
+	p.Migrate(func(m *guest.Migration) error {
+		return m.Each(guest.Prefix([]byte("guest/")), func(key, value []byte) error {
+			if bytes.IndexByte(value, '\n') >= 0 {
+				return nil // it has the time already
+			}
+			return m.KV().Put(key, m.Time().AppendFormat(append(value, '\n'), time.RFC3339))
+		})
+	})
 }
 
 // Errors of a family in a form of its own, and its own word for one that the

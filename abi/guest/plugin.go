@@ -55,6 +55,7 @@ type Plugin struct {
 	handlers []Handler
 	events   [][]Handler // by socket
 	auth     Authenticator
+	migrate  Migrator
 }
 
 // New begins a plugin. The name is its identity: the prefix of its key space,
@@ -65,7 +66,9 @@ func New(name, version string) *Plugin {
 	}}
 }
 
-// Need asks for a grant beyond the key space.
+// Need asks for grants beyond the key space: the abi.Grant… constants, "read:" and the
+// name of a plugin of the deployment whose key space it reads, "egress:" and a host
+// that it calls.
 func (p *Plugin) Need(grants ...string) { p.desc.Grants = append(p.desc.Grants, grants...) }
 
 // Description returns what the plugin says of itself.

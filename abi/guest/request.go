@@ -178,6 +178,20 @@ func (r *Request) AnyHost() bool { return r.raw.AnyHost }
 // KV returns the plugin's key space, within the transaction of this request.
 func (r *Request) KV() *KV { return &r.kv }
 
+// GetShared returns what another plugin of the deployment has under a key, and whether
+// there is something. The plugin needs the grant "read:" and the other one's name. It
+// is read within the transaction of this request, and in the format of whatever
+// version the other plugin has.
+func (r *Request) GetShared(plugin string, key []byte) ([]byte, bool, error) {
+	return r.host.GetShared(plugin, key)
+}
+
+// ScanShared reads a page of a range of what another plugin of the deployment has: see
+// GetShared.
+func (r *Request) ScanShared(plugin string, keys abi.Range) (abi.Page, error) {
+	return r.host.ScanShared(plugin, keys)
+}
+
 // Config returns a setting from the operator's manifest, or def.
 func (r *Request) Config(key, def string) string {
 	if s, ok := r.host.Config(key); ok {

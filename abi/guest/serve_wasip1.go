@@ -73,6 +73,13 @@ func kvDelete(key unsafe.Pointer, keyLen uint32) int64
 func kvScan(start unsafe.Pointer, startLen uint32, end unsafe.Pointer, endLen uint32,
 	limit uint32, flags uint32, buf unsafe.Pointer, size uint32) int64
 
+//go:wasmimport edge kv_get_shared
+func kvGetShared(plugin unsafe.Pointer, pluginLen uint32, key unsafe.Pointer, keyLen uint32, buf unsafe.Pointer, size uint32) int64
+
+//go:wasmimport edge kv_scan_shared
+func kvScanShared(plugin unsafe.Pointer, pluginLen uint32, start unsafe.Pointer, startLen uint32, end unsafe.Pointer, endLen uint32,
+	limit uint32, flags uint32, buf unsafe.Pointer, size uint32) int64
+
 //go:wasmimport edge password_hash
 func passwordHash(password unsafe.Pointer, passwordLen uint32, buf unsafe.Pointer, size uint32) int64
 
@@ -140,6 +147,10 @@ func ptr(b []byte) (unsafe.Pointer, uint32) {
 	return unsafe.Pointer(unsafe.SliceData(b)), uint32(len(b))
 }
 
+func textPtr(s string) (unsafe.Pointer, uint32) {
+	return unsafe.Pointer(unsafe.StringData(s)), uint32(len(s))
+}
+
 // result returns the n bytes that a host function wrote into the room, or has
 // them written into a larger one.
 func (h *imports) result(n int64) ([]byte, error) {
@@ -158,12 +169,23 @@ func (h *imports) result(n int64) ([]byte, error) {
 func (h *imports) Get(key []byte) ([]byte, bool, error) {
 	k, kn := ptr(key)
 	b, bn := ptr(h.room)
-	n := kvGet(k, kn, b, bn)
+	return h.found(kvGet(k, kn, b, bn))
+}
+
+// found is result, of what may not be there.
+func (h *imports) found(n int64) ([]byte, bool, error) {
 	if n == abi.CodeNotFound {
 		return nil, false, nil
 	}
 	value, err := h.result(n)
 	return value, err == nil, err
+}
+
+func (h *imports) GetShared(plugin string, key []byte) ([]byte, bool, error) {
+	p, pn := textPtr(plugin)
+	k, kn := ptr(key)
+	b, bn := ptr(h.room)
+	return h.found(kvGetShared(p, pn, k, kn, b, bn))
 }
 
 func (h *imports) GetMany(keys [][]byte) ([][]byte, error) {
@@ -221,14 +243,30 @@ func (h *imports) Scan(r abi.Range) (abi.Page, error) {
 	s, sn := ptr(r.Start)
 	e, en := ptr(r.End)
 	b, bn := ptr(h.room)
-	var flags uint32
+	return h.page(kvScan(s, sn, e, en, uint32(r.Limit), flags(&r), b, bn))
+}
+
+func (h *imports) ScanShared(plugin string, r abi.Range) (abi.Page, error) {
+	p, pn := textPtr(plugin)
+	s, sn := ptr(r.Start)
+	e, en := ptr(r.End)
+	b, bn := ptr(h.room)
+	return h.page(kvScanShared(p, pn, s, sn, e, en, uint32(r.Limit), flags(&r), b, bn))
+}
+
+func flags(r *abi.Range) (n uint32) {
 	if r.Reverse {
-		flags |= abi.ScanReverse
+		n |= abi.ScanReverse
 	}
 	if r.KeysOnly {
-		flags |= abi.ScanKeysOnly
+		n |= abi.ScanKeysOnly
 	}
-	list, err := h.result(kvScan(s, sn, e, en, uint32(r.Limit), flags, b, bn))
+	return n
+}
+
+// page is result, of a scan.
+func (h *imports) page(n int64) (abi.Page, error) {
+	list, err := h.result(n)
 	if err != nil {
 		return abi.Page{}, err
 	}

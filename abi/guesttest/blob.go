@@ -155,22 +155,3 @@ func (x *txn) FindBlob(id abi.BlobID) (int64, bool, error) {
 	b, found := x.blobView[id]
 	return int64(len(b.content)), found, nil
 }
-
-// NoBlobs are the methods of an abi.Host of which a manifest grants no blobs: for a
-// host that a test makes itself.
-type NoBlobs struct{}
-
-// Image implements abi.Host.
-func (NoBlobs) Image(*abi.ImageQuery) (*abi.Image, error) { return nil, abi.ErrDenied }
-
-// KeepFile implements abi.Host.
-func (NoBlobs) KeepFile(int) (abi.Blob, error) { return abi.Blob{}, abi.ErrDenied }
-
-// LinkBlob implements abi.Host.
-func (NoBlobs) LinkBlob(abi.BlobID, []byte) error { return abi.ErrDenied }
-
-// UnlinkBlob implements abi.Host.
-func (NoBlobs) UnlinkBlob(abi.BlobID, []byte) error { return abi.ErrDenied }
-
-// FindBlob implements abi.Host.
-func (NoBlobs) FindBlob(abi.BlobID) (int64, bool, error) { return 0, false, abi.ErrDenied }

@@ -27,6 +27,7 @@ type Host struct {
 	// Web answers outbound requests; nil: the manifest allows none.
 	Web func(*abi.Fetch) *abi.FetchReply
 
+	shared  map[string]*Host
 	body    []byte // of the request that is under way
 	files   []File // uploaded with it
 	blobs   map[abi.BlobID]blob
@@ -197,13 +198,16 @@ func (x *txn) Delete(key []byte) error {
 	return nil
 }
 
-func (x *txn) Scan(r abi.Range) (abi.Page, error) {
+func (x *txn) Scan(r abi.Range) (abi.Page, error) { return scan(x.view, x.Now, r), nil }
+
+// scan reads a page of a range of entries.
+func scan(entries map[string]entry, now time.Time, r abi.Range) abi.Page {
 	limit := r.Limit
 	if limit <= 0 || limit > 1000 {
 		limit = 1000
 	}
 	var keys []string
-	for k := range x.view {
+	for k := range entries {
 		if k >= string(r.Start) && (len(r.End) == 0 || k < string(r.End)) {
 			keys = append(keys, k)
 		}
@@ -214,9 +218,8 @@ func (x *txn) Scan(r abi.Range) (abi.Page, error) {
 	}
 	var p abi.Page
 	for _, k := range keys {
-		e := x.view[k]
-		key := []byte(k)
-		if !e.live(x.Now) {
+		e := entries[k]
+		if !e.live(now) {
 			continue
 		}
 		if len(p.Entries) == limit {
@@ -226,9 +229,9 @@ func (x *txn) Scan(r abi.Range) (abi.Page, error) {
 		if r.KeysOnly {
 			e.value = []byte{}
 		}
-		p.Entries = append(p.Entries, abi.Entry{Key: key, Value: e.value})
+		p.Entries = append(p.Entries, abi.Entry{Key: []byte(k), Value: e.value})
 	}
-	return p, nil
+	return p
 }
 
 // HashPassword is a salted SHA-256: fast, for tests alone.

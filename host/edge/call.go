@@ -304,6 +304,11 @@ func (c *Call) Scan(r abi.Range) (abi.Page, error) {
 	if err := c.check(1); err != nil {
 		return abi.Page{}, err
 	}
+	return c.scan(c.plugin.Name, r)
+}
+
+// scan reads a page of a range of a plugin's key space.
+func (c *Call) scan(plugin string, r abi.Range) (abi.Page, error) {
 	// A scan goes on from the last key + 0x00, which is a byte longer than a key.
 	if len(r.Start) > maxKey+1 || len(r.End) > maxKey+1 {
 		return abi.Page{}, abi.ErrKey
@@ -312,23 +317,22 @@ func (c *Call) Scan(r abi.Range) (abi.Page, error) {
 		return abi.Page{}, abi.ErrHost
 	}
 	c.Scanned = true
-	bounds := store.Range{Start: c.full(&c.key, r.Start), Limit: max(r.Limit, 0), Reverse: r.Reverse, KeysOnly: r.KeysOnly}
+	c.key = appendKey(c.key[:0], plugin, r.Start)
 	if len(r.End) > 0 {
-		bounds.End = c.full(&c.end, r.End)
+		c.end = appendKey(c.end[:0], plugin, r.End)
 	} else {
 		// The byte behind the name is 0, so 1 is the first key beyond.
-		bounds.End = append(append(c.end[:0], c.plugin.Name...), 1)
-		c.end = bounds.End
+		c.end = append(append(c.end[:0], plugin...), 1)
 	}
-	page, err := c.txn.Scan(bounds)
+	page, err := c.txn.Scan(store.Range{Start: c.key, End: c.end, Limit: max(r.Limit, 0), Reverse: r.Reverse, KeysOnly: r.KeysOnly})
 	if err != nil {
 		return abi.Page{}, c.storeError(err)
 	}
 	out := abi.Page{More: page.More, Entries: make([]abi.Entry, len(page.Entries))}
-	size := len(bounds.Start) + len(bounds.End)
+	size := len(c.key) + len(c.end)
 	for i, e := range page.Entries {
 		size += len(e.Key) + len(e.Value)
-		out.Entries[i] = abi.Entry{Key: e.Key[len(c.prefix):], Value: e.Value}
+		out.Entries[i] = abi.Entry{Key: e.Key[len(plugin)+1:], Value: e.Value}
 	}
 	if err := c.spend(size); err != nil {
 		return abi.Page{}, err

@@ -55,14 +55,18 @@ var functions = []struct {
 			return
 		}
 		value, found, err := c.Get(key)
-		switch {
-		case err != nil:
-			s[0] = code(abi.CodeOf(err))
-		case !found:
-			s[0] = code(abi.CodeNotFound)
-		default:
-			s[0] = c.answer(mem, s[2], s[3], value)
+		s[0] = c.answerFound(mem, s[2], s[3], value, found, err)
+	}},
+	{"kv_get_shared", 6, i64, func(ctx context.Context, m api.Module, s []uint64) {
+		c, mem := current(ctx), m.Memory()
+		plugin, ok1 := pluginName(mem, s[0], s[1])
+		key, ok2 := mem.Read(uint32(s[2]), uint32(s[3]))
+		if !ok1 || !ok2 {
+			s[0] = code(abi.CodeArgument)
+			return
 		}
+		value, found, err := c.GetShared(plugin, key)
+		s[0] = c.answerFound(mem, s[4], s[5], value, found, err)
 	}},
 	{"kv_get_many", 4, i64, func(ctx context.Context, m api.Module, s []uint64) {
 		c, mem := current(ctx), m.Memory()
@@ -143,16 +147,20 @@ var functions = []struct {
 			s[0] = code(abi.CodeArgument)
 			return
 		}
-		page, err := c.Scan(abi.Range{Start: start, End: end, Limit: int(int32(s[4])),
-			Reverse: uint32(s[5])&abi.ScanReverse != 0, KeysOnly: uint32(s[5])&abi.ScanKeysOnly != 0})
-		if err != nil {
-			s[0] = code(abi.CodeOf(err))
+		page, err := c.Scan(scanRange(start, end, s[4], s[5]))
+		s[0] = c.answerPage(mem, s[6], s[7], &page, err)
+	}},
+	{"kv_scan_shared", 10, i64, func(ctx context.Context, m api.Module, s []uint64) {
+		c, mem := current(ctx), m.Memory()
+		plugin, ok1 := pluginName(mem, s[0], s[1])
+		start, ok2 := mem.Read(uint32(s[2]), uint32(s[3]))
+		end, ok3 := mem.Read(uint32(s[4]), uint32(s[5]))
+		if !ok1 || !ok2 || !ok3 {
+			s[0] = code(abi.CodeArgument)
 			return
 		}
-		c.list.Reset(c.listB)
-		page.Append(&c.list)
-		c.listB = c.list.Value()
-		s[0] = c.answer(mem, s[6], s[7], c.listB)
+		page, err := c.ScanShared(plugin, scanRange(start, end, s[6], s[7]))
+		s[0] = c.answerPage(mem, s[8], s[9], &page, err)
 	}},
 	{"publish", 2, i64, func(ctx context.Context, m api.Module, s []uint64) {
 		message, ok := m.Memory().Read(uint32(s[0]), uint32(s[1]))
@@ -356,6 +364,44 @@ func (c *Call) answer(mem api.Memory, buf, size uint64, b []byte) uint64 {
 		return code(abi.CodeArgument)
 	}
 	return uint64(len(b))
+}
+
+// answerFound writes what a key has, or that it has nothing.
+func (c *Call) answerFound(mem api.Memory, buf, size uint64, value []byte, found bool, err error) uint64 {
+	switch {
+	case err != nil:
+		return code(abi.CodeOf(err))
+	case !found:
+		return code(abi.CodeNotFound)
+	}
+	return c.answer(mem, buf, size, value)
+}
+
+// answerPage writes what a scan has found.
+func (c *Call) answerPage(mem api.Memory, buf, size uint64, page *abi.Page, err error) uint64 {
+	if err != nil {
+		return code(abi.CodeOf(err))
+	}
+	c.list.Reset(c.listB)
+	page.Append(&c.list)
+	c.listB = c.list.Value()
+	return c.answer(mem, buf, size, c.listB)
+}
+
+// scanRange is the range of a scan. Its keys are in the guest's memory.
+func scanRange(start, end []byte, limit, flags uint64) abi.Range {
+	return abi.Range{Start: start, End: end, Limit: int(int32(limit)),
+		Reverse: uint32(flags)&abi.ScanReverse != 0, KeysOnly: uint32(flags)&abi.ScanKeysOnly != 0}
+}
+
+// pluginName reads the name of a plugin. What is longer than names are is none.
+func pluginName(mem api.Memory, at, size uint64) (string, bool) {
+	const longest = 64
+	b, ok := mem.Read(uint32(at), uint32(size))
+	if !ok || len(b) > longest {
+		return "", false
+	}
+	return string(b), true
 }
 
 // blobID reads the id of a blob.

@@ -28,9 +28,11 @@ func TestPointersThatAreNoneAreRefused(t *testing.T) {
 	})
 	must(t, err)
 	s := open(t)
+	liar := plugin("liar")
+	liar.Grants = append(liar.Grants, "read:key")
 	call := func(export string) (code int32, err error) {
 		var c Call
-		c.Start(t.Context(), plugin("liar"), "")
+		c.Start(t.Context(), liar, "")
 		return code, s.Update(t.Context(), "space", func(txn store.Txn) error {
 			c.Begin(txn)
 			code, _, err = v.Invoke(t.Context(), &c, export)

@@ -188,6 +188,23 @@ func (e *Egress) match(host, port string) (found *rule) {
 	return found
 }
 
+// Covers tells whether all that an entry of another list allows is allowed.
+func (e *Egress) Covers(entry string) bool {
+	asked, err := parseRule(entry)
+	if err != nil {
+		return false
+	}
+	host, port := asked.host, asked.port
+	if asked.below {
+		host = "any" + host // name below it
+	}
+	if port == "" {
+		port = "443"
+	}
+	found := e.match(host, port)
+	return found != nil && (found.private || !asked.private) && (found.port == "" || asked.port != "") && (found.below || !asked.below)
+}
+
 // dial opens a connection to a host on the list, if its address is one that the
 // host may have.
 func (e *Egress) dial(ctx context.Context, network, address string) (net.Conn, error) {

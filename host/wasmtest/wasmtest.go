@@ -11,13 +11,19 @@ import (
 
 // builds holds what was built: once for each test binary, however many tests
 // ask. Between binaries, Go's build cache makes it quick.
-var builds sync.Map // package directory → func() ([]byte, error)
+var builds sync.Map // package directory and build tags → func() ([]byte, error)
 
 // Build returns the Wasm of the main package in a directory, which is given
 // relative to the module's root: "plugins/sharing".
 func Build(t testing.TB, pkgDir string) []byte {
 	t.Helper()
-	build, _ := builds.LoadOrStore(pkgDir, sync.OnceValues(func() ([]byte, error) { return compile(pkgDir) }))
+	return BuildTags(t, pkgDir, "")
+}
+
+// BuildTags is Build with build tags, separated by commas.
+func BuildTags(t testing.TB, pkgDir, tags string) []byte {
+	t.Helper()
+	build, _ := builds.LoadOrStore(pkgDir+" "+tags, sync.OnceValues(func() ([]byte, error) { return compile(pkgDir, tags) }))
 	wasm, err := build.(func() ([]byte, error))()
 	if err != nil {
 		t.Fatalf("wasmtest: build %s: %v", pkgDir, err)
@@ -25,7 +31,7 @@ func Build(t testing.TB, pkgDir string) []byte {
 	return wasm
 }
 
-func compile(pkgDir string) ([]byte, error) {
+func compile(pkgDir, tags string) ([]byte, error) {
 	root, err := moduleRoot()
 	if err != nil {
 		return nil, err
@@ -36,7 +42,7 @@ func compile(pkgDir string) ([]byte, error) {
 	}
 	defer os.RemoveAll(dir)
 	out := filepath.Join(dir, "plugin.wasm")
-	cmd := exec.Command("go", "build", "-buildmode=c-shared", "-o", out, "./"+filepath.ToSlash(pkgDir))
+	cmd := exec.Command("go", "build", "-buildmode=c-shared", "-tags", tags, "-o", out, "./"+filepath.ToSlash(pkgDir))
 	cmd.Dir = root
 	cmd.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm", "CGO_ENABLED=0", "GOFLAGS=")
 	if text, err := cmd.CombinedOutput(); err != nil {

@@ -36,6 +36,7 @@ func init() { guest.Serve(plugin()) }
 
 func plugin() *guest.Plugin {
 	p := guest.New("posts", "1.0.0")
+	p.Schema(1)
 	api := p.Family("/1.0", problem).Docs(documentation)
 	routePosts(api)
 	routeComments(api)

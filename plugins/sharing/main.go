@@ -24,6 +24,7 @@ const (
 
 func plugin() *guest.Plugin {
 	p := guest.New("sharing", "1.0.0")
+	p.Schema(1)
 	api := p.Family("/v2", failure).Code(abi.HostUnauthenticated, "oauth_token")
 	token := guest.Auth("token")
 

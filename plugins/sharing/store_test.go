@@ -43,7 +43,7 @@ func newHistory(t testing.TB) *history {
 
 // A txn is the state of one run of a call.
 type txn struct {
-	guesttest.NoBlobs
+	guesttest.Denied
 	*history
 	at      time.Time
 	base    []entry

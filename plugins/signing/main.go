@@ -39,6 +39,7 @@ func main() {}
 
 func plugin() *guest.Plugin {
 	p := guest.New("signing", "1.0.0")
+	p.Schema(1)
 	p.Need(abi.GrantPasswords)
 	p.Authenticate(authenticate, sources...)
 	routeV2(p.Family("/v2", envelope).Code(abi.HostUnauthenticated, "oauth_token"))

@@ -29,6 +29,7 @@ func init() { guest.Serve(plugin()) }
 
 func plugin() *guest.Plugin {
 	p := guest.New("status", "1.0.0")
+	p.Schema(1)
 	f := p.Family("/v1", nil)
 	token := guest.Auth("token")
 	f.POST("/v1/status", upload, token, guest.JSON)

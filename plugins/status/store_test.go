@@ -144,7 +144,7 @@ func (l *ledger) run(frame []byte) *answer {
 
 // A ledgerCall is the transaction of a call.
 type ledgerCall struct {
-	guesttest.NoBlobs
+	guesttest.Denied
 	*ledger
 	changes []item // by key
 	stamped []item

@@ -21,6 +21,12 @@ func kvDelete(key, keyLen uint32) int64
 //go:wasmimport edge kv_scan
 func kvScan(start, startLen, end, endLen, limit, reverse, buf, size uint32) int64
 
+//go:wasmimport edge kv_get_shared
+func kvGetShared(plugin, pluginLen, key, keyLen, buf, size uint32) int64
+
+//go:wasmimport edge kv_scan_shared
+func kvScanShared(plugin, pluginLen, start, startLen, end, endLen, limit, flags, buf, size uint32) int64
+
 //go:wasmimport edge password_hash
 func passwordHash(password, passwordLen, buf, size uint32) int64
 
@@ -49,6 +55,7 @@ func lie() int32 {
 	k := at(key)
 	kvPut(k, 3, k, 3, 0)
 	many := []byte{0x91, 0xc4, 3, 'k', 'e', 'y'}
+	lengthy := make([]byte, 65)
 	lies := []byte{0xdd, 0xff, 0xff, 0xff, 0xff}
 	for i, got := range []int64{
 		kvGet(far, 8, at(room), 8),
@@ -68,6 +75,13 @@ func lie() int32 {
 		kvScan(far, 8, 0, 0, 0, 0, at(room), 8),
 		kvScan(0, 0, far, 8, 0, 0, at(room), 8),
 		kvScan(0, 0, 0, 0, 0, 0, far, 1000),
+		kvGetShared(far, 8, k, 3, at(room), 8),
+		kvGetShared(at(lengthy), 65, k, 3, at(room), 8),
+		kvGetShared(k, 3, far, 8, at(room), 8),
+		kvScanShared(far, 8, 0, 0, 0, 0, 0, 0, at(room), 8),
+		kvScanShared(k, 3, far, 8, 0, 0, 0, 0, at(room), 8),
+		kvScanShared(k, 3, 0, 0, far, 8, 0, 0, at(room), 8),
+		kvScanShared(k, 3, 0, 0, 0, 0, 0, 0, far, 1000),
 		passwordHash(far, 8, at(room), 8),
 		passwordVerify(far, 8, k, 3),
 		passwordVerify(k, 3, far, 8),

@@ -2,10 +2,13 @@ package deploy
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"os"
 	"runtime"
 	"slices"
@@ -18,6 +21,7 @@ import (
 	"github.com/edgeset/edgeset/host/edge"
 	"github.com/edgeset/edgeset/host/engine"
 	"github.com/edgeset/edgeset/host/extism"
+	"github.com/edgeset/edgeset/host/secret"
 )
 
 const embeddedScheme = "embedded:"
@@ -35,16 +39,25 @@ type Runner interface {
 	Close(ctx context.Context) error
 }
 
-// A Deployment is a set of plugins that is ready to serve.
+// A Deployment is a version of a deployment that is ready to serve.
 type Deployment struct {
 	Spec    Spec
+	Version int // its number; 0: it has none
 	Plugins []*Plugin
+	Tenant  *engine.Tenant // whom its plugins work for
+}
+
+// Limits are what its plugins may use together.
+func (s *Spec) Limits() engine.TenantLimits {
+	return engine.TenantLimits{Cores: s.Cores, Memory: int64(s.Memory), FuelPerSecond: s.FuelPerSecond}
 }
 
 // A Plugin is one of them.
 type Plugin struct {
 	Spec      PluginSpec
 	Desc      *abi.Description
+	Digest    string   // of its Wasm: "sha256:…"
+	Size      int      // of its Wasm, in bytes
 	Functions []string // by route, of an Extism plugin; nil for one that speaks abi
 	Edge      *edge.Plugin
 	Runner    Runner
@@ -77,6 +90,17 @@ type Loader struct {
 	Embedded fs.FS // holds <plugin>.wasm
 	Log      *slog.Logger
 	Pictures *edge.Pictures // nil: plugins make none
+	// Read returns the Wasm of a plugin, which has its digest if there is one; nil: its
+	// source is read.
+	Read func(ctx context.Context, p *PluginSpec) ([]byte, error)
+	// Secrets returns the values of secrets of a plugin; nil: there are none.
+	Secrets func(ctx context.Context, deployment, plugin string, names []string) (map[string]string, error)
+	// Tenant returns whom the plugins of a deployment work for; nil: each version has
+	// one of its own, with the limits of its manifest.
+	Tenant func(deployment string) *engine.Tenant
+	// Loading is told when a plugin begins to be loaded; nil: nobody wants to know. It
+	// is called from several goroutines.
+	Loading func(deployment, plugin string)
 }
 
 // Load loads all of a deployment's plugins. If one of them cannot be used, none
@@ -98,11 +122,11 @@ func (l *Loader) LoadAll(ctx context.Context, specs []Spec) ([]*Deployment, erro
 	errs := make([][]error, len(specs)) // told in the manifest's order
 	for i, spec := range specs {
 		n := len(spec.Plugins)
-		d := &Deployment{Spec: spec, Plugins: make([]*Plugin, n)}
+		d := &Deployment{Spec: spec, Plugins: make([]*Plugin, n), Tenant: l.tenant(&spec)}
 		list[i], errs[i] = d, make([]error, n)
 		for k, ps := range spec.Plugins {
 			loads.Go(func() (err error) {
-				if d.Plugins[k], err = l.plugin(ctx, ps); err != nil {
+				if d.Plugins[k], err = l.plugin(ctx, d, ps); err != nil {
 					errs[i][k] = fmt.Errorf("deploy: deployment %q: plugin %q: %w", spec.Name, ps.Name, err)
 				}
 				return nil
@@ -154,13 +178,69 @@ func (d *Deployment) checkAuthenticator() error {
 	return nil
 }
 
-func (l *Loader) plugin(ctx context.Context, spec PluginSpec) (*Plugin, error) {
-	wasm, err := ReadSource(l.Embedded, spec.Source)
+// wasm reads a plugin, which has to be the one that the manifest means.
+func (l *Loader) wasm(ctx context.Context, spec *PluginSpec) (wasm []byte, digest string, err error) {
+	if l.Read != nil {
+		wasm, err = l.Read(ctx, spec)
+	} else {
+		wasm, err = ReadSource(l.Embedded, spec.Source)
+	}
+	if err != nil {
+		return nil, "", err
+	}
+	if l.Read != nil && spec.Digest != "" {
+		return wasm, spec.Digest, nil // the library has checked it
+	}
+	sum := sha256.Sum256(wasm)
+	if digest = "sha256:" + hex.EncodeToString(sum[:]); spec.Digest != "" && digest != spec.Digest {
+		return nil, "", fmt.Errorf("source %q is %s; want digest %s", spec.Source, digest, spec.Digest)
+	}
+	return wasm, digest, nil
+}
+
+// settings returns what a plugin can read of its manifest, and the log that it writes
+// into, in which none of its secrets shall stand.
+func (l *Loader) settings(ctx context.Context, deployment string, spec *PluginSpec) (map[string]string, *slog.Logger, error) {
+	if len(spec.Secrets) == 0 {
+		return spec.Config, l.Log, nil
+	}
+	if l.Secrets == nil {
+		return nil, nil, fmt.Errorf("secrets = %q: this host keeps none", spec.Secrets)
+	}
+	values, err := l.Secrets(ctx, deployment, spec.Name, spec.Secrets)
+	if err != nil {
+		return nil, nil, err
+	}
+	log := secret.Redacted(l.Log, slices.Collect(maps.Values(values)))
+	config := maps.Clone(spec.Config)
+	if config == nil {
+		config = map[string]string{}
+	}
+	maps.Copy(config, values)
+	return config, log, nil
+}
+
+func (l *Loader) tenant(spec *Spec) *engine.Tenant {
+	if l.Tenant == nil {
+		return engine.NewTenant(spec.Limits())
+	}
+	return l.Tenant(spec.Name)
+}
+
+func (l *Loader) plugin(ctx context.Context, d *Deployment, spec PluginSpec) (*Plugin, error) {
+	if l.Loading != nil {
+		l.Loading(d.Spec.Name, spec.Name)
+	}
+	wasm, digest, err := l.wasm(ctx, &spec)
 	if err != nil {
 		return nil, err
 	}
-	p := &Plugin{Spec: spec, Edge: &edge.Plugin{
-		Name: spec.Name, Config: spec.Config, Grants: spec.Grants, Log: l.Log, Pictures: l.Pictures,
+	config, log, err := l.settings(ctx, d.Spec.Name, &spec)
+	if err != nil {
+		return nil, err
+	}
+	p := &Plugin{Spec: spec, Digest: digest, Size: len(wasm), Edge: &edge.Plugin{
+		Name: spec.Name, Config: config, Grants: spec.Grants, Log: log, Pictures: l.Pictures,
 	}}
 	if len(spec.Egress) > 0 {
 		if p.Edge.Egress, err = extism.NewEgress(spec.Egress); err != nil {
@@ -184,7 +264,12 @@ func (l *Loader) plugin(ctx context.Context, spec PluginSpec) (*Plugin, error) {
 		isolation = engine.PerRequest
 	}
 	v, err := l.Engine.Load(ctx, wasm, engine.Options{
-		Name:        spec.Name,
+		Digest: strings.TrimPrefix(digest, "sha256:"),
+		Tenant: d.Tenant,
+		Name:   spec.Name,
+		Stderr: func(line string) {
+			log.Warn("plugin output", slog.String("plugin", spec.Name), slog.String("line", line))
+		},
 		Modules:     []engine.Module{edge.Module{}, extism.Module()},
 		MemoryLimit: int64(spec.Memory),
 		Instances:   spec.Instances,
@@ -252,6 +337,12 @@ func (p *Plugin) describe(ctx context.Context, v *engine.Version) error {
 		return fmt.Errorf("it describes %d routes: want at most %d", len(desc.Routes), maxRoutes)
 	}
 	for _, g := range desc.Grants {
+		if host, egress := strings.CutPrefix(g, abi.GrantEgress); egress {
+			if p.Edge.Egress == nil || !p.Edge.Egress.Covers(host) {
+				return fmt.Errorf("it needs to call %q, which the manifest does not allow: egress = %q", host, p.Spec.Egress)
+			}
+			continue
+		}
 		if !slices.Contains(p.Spec.Grants, g) {
 			return fmt.Errorf("it needs grant %q, which the manifest does not give: grants = %q", g, p.Spec.Grants)
 		}

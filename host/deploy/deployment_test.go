@@ -86,7 +86,7 @@ func TestLoadingSaysWhatIsWrongAndKeepsNothing(t *testing.T) {
 	t.Run("two authenticators", func(t *testing.T) {
 		d := Deployment{}
 		for _, name := range []string{"guard", "other"} {
-			p, err := l.plugin(t.Context(), guard)
+			p, err := l.plugin(t.Context(), &d, guard)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -128,7 +128,7 @@ func TestInstancesMayStartAtTheSameTime(t *testing.T) {
 		"plain.wasm": {Data: wasmtest.Build(t, "host/gateway/testdata/plain")},
 	}}
 	ctx, cancel := context.WithCancel(t.Context())
-	p, err := l.plugin(ctx, PluginSpec{Name: "plain", Source: "embedded:plain", Instances: 8, Routes: []RouteSpec{
+	p, err := l.plugin(ctx, &Deployment{}, PluginSpec{Name: "plain", Source: "embedded:plain", Instances: 8, Routes: []RouteSpec{
 		{Method: "GET", Pattern: "/", Function: "nonsense"},
 	}})
 	if err != nil {

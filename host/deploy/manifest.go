@@ -4,17 +4,13 @@
 package deploy
 
 import (
-	"errors"
 	"fmt"
-	"net/netip"
-	"net/url"
+	"io"
 	"os"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/BurntSushi/toml"
 )
 
 // A Manifest is what an operator writes: the deployments of one host.
@@ -32,16 +28,40 @@ type Spec struct {
 	// FuelPerSecond is how much its plugins may compute in the long run, in units
 	// of about one WebAssembly instruction; 0: no limit.
 	FuelPerSecond int64        `toml:"fuel_per_second"`
+	Cores         float64      `toml:"cores"`  // that its plugins may use at a time; 0: no limit of its own
+	Memory        Size         `toml:"memory"` // of all instances of its plugins; 0: no limit of its own
+	Canary        CanaryRule   `toml:"canary"` // the zero value is as good as DefaultCanary
+	Probes        []ProbeSpec  `toml:"probe"`
 	Plugins       []PluginSpec `toml:"plugin"`
 }
 
+// A ProbeSpec is a GET that a version has to answer before it serves.
+type ProbeSpec struct {
+	Path     string `toml:"path"`     // with its query
+	Status   int    `toml:"status"`   // default 200
+	Contains string `toml:"contains"` // what stands in the answer
+}
+
+// A CanaryRule says when a canary is taken back by itself.
+type CanaryRule struct {
+	MinRequests int     `toml:"min_requests"` // of the canary, before it is judged; default 100
+	MaxErrors   float64 `toml:"max_errors"`   // by which its share of 5xx may be above the current version's; default 0.01
+	MaxP99      float64 `toml:"max_p99"`      // times the current version's p99, and 5 ms more; default 2
+}
+
+// DefaultCanary is the rule for a deployment whose manifest has none.
+func DefaultCanary() CanaryRule { return CanaryRule{MinRequests: 100, MaxErrors: 0.01, MaxP99: 2} }
+
 // A PluginSpec describes one plugin of a deployment.
 type PluginSpec struct {
-	Name   string            `toml:"name"`   // as the plugin describes itself
-	Source string            `toml:"source"` // "embedded:sharing", or a file
-	Grants []string          `toml:"grants"` // "kv", "passwords", "events", "blobs"
-	Egress []string          `toml:"egress"` // hosts it may call, "*" for any; "private:" before one allows private addresses
-	Config map[string]string `toml:"config"`
+	Name    string            `toml:"name"`    // as the plugin describes itself
+	Source  string            `toml:"source"`  // "embedded:sharing", "oci://registry/repository:tag", or a file
+	Digest  string            `toml:"digest"`  // "sha256:…": what the source must be
+	Mount   string            `toml:"mount"`   // prefix of all its paths: "/eu"
+	Grants  []string          `toml:"grants"`  // "kv", "passwords", "events", "blobs"; "read:NAME": the key space of that plugin
+	Egress  []string          `toml:"egress"`  // hosts it may call, "*" for any; "private:" before one allows private addresses
+	Secrets []string          `toml:"secrets"` // settings whose values are kept apart
+	Config  map[string]string `toml:"config"`
 
 	Memory    Size     `toml:"memory"`    // of an instance; default 64MiB
 	Instances int      `toml:"instances"` // at most; default 4 per core
@@ -72,6 +92,11 @@ type RouteSpec struct {
 	Deadline Duration `toml:"deadline"` // if it is smaller than the plugin's
 }
 
+const (
+	ociScheme = "oci://" // of a source in a registry
+	readGrant = "read:"  // before the name of a plugin whose key space may be read
+)
+
 // The values of PluginSpec.Isolation.
 const (
 	perInstance = "instance"
@@ -81,20 +106,40 @@ const (
 // Size is a number of bytes, written as "64MiB" or a plain number.
 type Size int64
 
+// A sizeUnit is what a size can be counted in.
+type sizeUnit struct {
+	name  string
+	bytes int64
+}
+
+// sizeUnits are the units of sizes, the largest first.
+func sizeUnits() []sizeUnit { return []sizeUnit{{"GiB", 1 << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10}} }
+
 // UnmarshalText implements encoding.TextUnmarshaler.
 func (s *Size) UnmarshalText(text []byte) error {
 	t, unit := string(text), int64(1)
-	for suffix, u := range map[string]int64{"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30} {
-		if rest, ok := strings.CutSuffix(t, suffix); ok {
-			t, unit = strings.TrimSpace(rest), u
+	for _, u := range sizeUnits() {
+		if rest, ok := strings.CutSuffix(t, u.name); ok {
+			t, unit = strings.TrimSpace(rest), u.bytes
+			break
 		}
 	}
 	n, err := strconv.ParseInt(t, 10, 64)
 	if err != nil || n <= 0 || n > (1<<40)/unit {
-		return fmt.Errorf("%q: want a size such as \"64MiB\"", text)
+		return fmt.Errorf("%s: want a size such as \"64MiB\"", quote(string(text)))
 	}
 	*s = Size(n * unit)
 	return nil
+}
+
+// MarshalText implements encoding.TextMarshaler.
+func (s Size) MarshalText() ([]byte, error) {
+	for _, u := range sizeUnits() {
+		if s != 0 && int64(s)%u.bytes == 0 {
+			return append(strconv.AppendInt(nil, int64(s)/u.bytes, 10), u.name...), nil
+		}
+	}
+	return strconv.AppendInt(nil, int64(s), 10), nil
 }
 
 // Duration is a time.Duration, written as "5s".
@@ -104,16 +149,28 @@ type Duration time.Duration
 func (d *Duration) UnmarshalText(text []byte) error {
 	v, err := time.ParseDuration(string(text))
 	if err != nil || v <= 0 {
-		return fmt.Errorf("%q: want a duration such as \"5s\"", text)
+		return fmt.Errorf("%s: want a duration such as \"5s\"", quote(string(text)))
 	}
 	*d = Duration(v)
 	return nil
 }
 
+// MarshalText implements encoding.TextMarshaler.
+func (d Duration) MarshalText() ([]byte, error) {
+	s := time.Duration(d).String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return []byte(s), nil
+}
+
 // DefaultManifest is what serves if the operator says nothing: the plugins that
 // ship with edgeset, for all hosts.
 func DefaultManifest(plugins ...string) *Manifest {
-	spec := Spec{Name: "default", Hosts: []string{"*"}, Origins: []string{"*"}}
+	spec := Spec{Name: "default", Hosts: []string{"*"}, Origins: []string{"*"}, Canary: DefaultCanary()}
 	for _, name := range plugins {
 		p := PluginSpec{Name: name, Source: embeddedScheme + name, Grants: slices.Clone(grants)}
 		if name == "signing" {
@@ -126,167 +183,33 @@ func DefaultManifest(plugins ...string) *Manifest {
 
 // ReadManifest reads and checks a manifest.
 func ReadManifest(file string) (*Manifest, error) {
-	text, err := os.ReadFile(file)
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, fmt.Errorf("deploy: %w", err)
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, maxManifest+1))
 	if err != nil {
 		return nil, fmt.Errorf("deploy: %w", err)
 	}
 	return ParseManifest(file, string(text))
 }
 
-// ParseManifest checks a manifest's text as a whole. file is for messages.
+// ParseManifest checks a manifest's text as a whole, and tells all that is wrong with
+// it: the error joins one for each fault, with its line. file is for messages.
 func ParseManifest(file, text string) (*Manifest, error) {
-	var m Manifest
-	meta, err := toml.Decode(text, &m)
-	if err != nil {
-		return nil, fmt.Errorf("deploy: %s%s", file, place(err))
+	f := &faults{file: file}
+	if len(text) > maxManifest {
+		f.add(1, "it is larger than 1 MiB; want several manifests, which are deployed one by one")
+		return nil, f.err()
 	}
-	if unknown := meta.Undecoded(); len(unknown) > 0 {
-		return nil, fmt.Errorf("deploy: %s: unknown key %q: it is misspelt, or stands in the wrong table", file, unknown[0].String())
+	root := parseDocument(text, f)
+	if root == nil {
+		return nil, f.err()
 	}
-	if err := m.check(); err != nil {
-		return nil, fmt.Errorf("deploy: %s: %w", file, err)
+	m := readDeployments(place{faults: f, table: root})
+	if err := f.err(); err != nil {
+		return nil, err
 	}
-	return &m, nil
-}
-
-// place puts an error of the decoder into the form ":line: key: message". Some of
-// them say where they are in their text only.
-func place(err error) string {
-	var at toml.ParseError
-	if errors.As(err, &at) {
-		if at.LastKey == "" {
-			return fmt.Sprintf(":%d: %s", at.Position.Line, at.Message)
-		}
-		return fmt.Sprintf(":%d: %s: %s", at.Position.Line, at.LastKey, at.Message)
-	}
-	text := strings.TrimPrefix(err.Error(), "toml: ")
-	var line int
-	var key string
-	if n, _ := fmt.Sscanf(text, "line %d (last key %q):", &line, &key); n == 2 {
-		_, message, _ := strings.Cut(text, "): ")
-		return fmt.Sprintf(":%d: %s: %s", line, key, message)
-	}
-	return ": " + text
-}
-
-func (m *Manifest) check() error {
-	if len(m.Deployments) == 0 {
-		return errors.New("no [[deployment]]: want at least one")
-	}
-	names, hosts := map[string]bool{}, map[string]string{}
-	for i := range m.Deployments {
-		s := &m.Deployments[i]
-		if !validName(s.Name) {
-			return fmt.Errorf("deployment %q: name: want 1 to 63 of a-z, 0-9 and '-', a letter first", s.Name)
-		}
-		if names[s.Name] {
-			return fmt.Errorf("deployment %q: name: there are two of that name", s.Name)
-		}
-		names[s.Name] = true
-		if len(s.Hosts) == 0 {
-			return fmt.Errorf("deployment %q: hosts: want at least one, \"*\" for all", s.Name)
-		}
-		for j, h := range s.Hosts {
-			h = canonicalHost(h)
-			s.Hosts[j] = h
-			if !validHost(h) {
-				return fmt.Errorf("deployment %q: hosts: %q: want a name without port, \"*.name\" or \"*\"", s.Name, h)
-			}
-			if other, taken := hosts[h]; taken {
-				return fmt.Errorf("deployment %q: hosts: %q belongs to deployment %q already", s.Name, h, other)
-			}
-			hosts[h] = s.Name
-		}
-		if s.FuelPerSecond < 0 {
-			return fmt.Errorf("deployment %q: fuel_per_second = %d: want a positive number, or none for no limit", s.Name, s.FuelPerSecond)
-		}
-		if err := s.checkURLs(); err != nil {
-			return fmt.Errorf("deployment %q: %w", s.Name, err)
-		}
-		if err := s.checkPlugins(); err != nil {
-			return fmt.Errorf("deployment %q: %w", s.Name, err)
-		}
-	}
-	return nil
-}
-
-// checkURLs checks what has to look like the origin of a URL.
-func (s *Spec) checkURLs() error {
-	if s.BaseURL != "" && !validOrigin(s.BaseURL, true) {
-		return fmt.Errorf("base_url %q: want a URL without a slash at its end, such as \"https://api.example.com\"", s.BaseURL)
-	}
-	for _, o := range s.Origins {
-		if o != "*" && !validOrigin(o, false) {
-			return fmt.Errorf("origins: %q: want scheme and host, such as \"https://app.example.com\", or \"*\"", o)
-		}
-	}
-	return nil
-}
-
-func validOrigin(s string, path bool) bool {
-	u, err := url.Parse(s)
-	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" && u.User == nil &&
-		u.RawQuery == "" && u.Fragment == "" && !strings.HasSuffix(s, "/") && !strings.HasSuffix(s, "?") &&
-		!strings.HasSuffix(s, "#") && (path || u.Path == "")
-}
-
-func (s *Spec) checkPlugins() error {
-	if len(s.Plugins) == 0 {
-		return errors.New("no [[deployment.plugin]]: want at least one")
-	}
-	seen := map[string]bool{}
-	for _, p := range s.Plugins {
-		switch {
-		case !validName(p.Name) || len(p.Name) > 23:
-			return fmt.Errorf("plugin %q: name: want 1 to 23 of a-z, 0-9 and '-', a letter first", p.Name)
-		case seen[p.Name]:
-			return fmt.Errorf("plugin %q: name: there are two of that name", p.Name)
-		case p.Source == "":
-			return fmt.Errorf("plugin %q: source: want \"embedded:%s\" or a file", p.Name, p.Name)
-		case p.Instances < 0, p.Waiting < 0:
-			return fmt.Errorf("plugin %q: instances = %d, waiting = %d: want positive numbers, or none for the default", p.Name, p.Instances, p.Waiting)
-		case p.Isolation != "" && p.Isolation != perInstance && p.Isolation != perRequest:
-			return fmt.Errorf("plugin %q: isolation: %q: want %q or %q", p.Name, p.Isolation, perInstance, perRequest)
-		case len(p.Routes) > maxRoutes:
-			return fmt.Errorf("plugin %q: %d routes: want at most %d", p.Name, len(p.Routes), maxRoutes)
-		}
-		seen[p.Name] = true
-		for _, g := range p.Grants {
-			if !slices.Contains(grants, g) {
-				return fmt.Errorf("plugin %q: grants: %q: want one of %s", p.Name, g, strings.Join(grants, ", "))
-			}
-		}
-	}
-	return nil
-}
-
-func validName(name string) bool {
-	if len(name) == 0 || len(name) > 63 {
-		return false
-	}
-	for i, c := range []byte(name) {
-		if !('a' <= c && c <= 'z' || i > 0 && ('0' <= c && c <= '9' || c == '-')) {
-			return false
-		}
-	}
-	return true
-}
-
-// canonicalHost is the form in which hosts are compared.
-func canonicalHost(h string) string {
-	if addr, err := netip.ParseAddr(h); err == nil {
-		return addr.String()
-	}
-	return strings.TrimSuffix(strings.ToLower(h), ".")
-}
-
-func validHost(h string) bool {
-	if h == "*" {
-		return true
-	}
-	if _, err := netip.ParseAddr(h); err == nil {
-		return true
-	}
-	h = strings.TrimPrefix(h, "*.")
-	return h != "" && len(h) <= 253 && !strings.ContainsAny(h, ":/* \t@?#") && h[0] != '.'
+	return m, nil
 }

@@ -30,6 +30,7 @@ type authenticator struct {
 	gateway *Gateway
 	space   string
 	plugin  *deploy.Plugin
+	rests   []string // plugins whose keys it can read
 	sources []abi.CredentialSource
 	cache   answers
 	fuel    prometheus.Counter
@@ -38,8 +39,18 @@ type authenticator struct {
 func newAuthenticator(g *Gateway, d *deploy.Deployment, p *deploy.Plugin) *authenticator {
 	a := &authenticator{gateway: g, space: d.Spec.Name, plugin: p, sources: p.Desc.Credentials,
 		fuel: g.metrics.fuel.WithLabelValues(d.Spec.Name, p.Spec.Name, "credential check")}
+	for _, other := range d.Plugins {
+		if other == p || slices.Contains(p.Spec.Grants, abi.GrantRead+other.Spec.Name) {
+			a.rests = append(a.rests, other.Spec.Name)
+		}
+	}
 	a.cache.init()
 	return a
+}
+
+// restsOn tells whether answers may rest on what a plugin writes.
+func (a *authenticator) restsOn(plugin string) bool {
+	return a != nil && slices.Contains(a.rests, plugin)
 }
 
 // serves tells what is wrong with the kinds of credentials that a route takes,

@@ -128,14 +128,15 @@ func TestARevocationReachesTheTableThatTookOver(t *testing.T) {
 	r := start(t, Config{})
 	r.do("POST /g/grant/ann", "").wants(204)
 	old := r.gateway.table.Load()
-	if err := r.gateway.Set([]*deploy.Deployment{old.sites[0].deployment}); err != nil {
+	again := *old.services[0].deployment
+	if err := r.gateway.Set([]*deploy.Deployment{&again}); err != nil {
 		t.Fatal(err)
 	}
 	r.do("GET /t/private?token=ann", "").wants(200) // kept by the new table
 	// A request that came to the old table commits now.
 	x := r.gateway.pool.Get().(*exchange)
-	x.site = old.sites[0]
-	now := r.gateway.table.Load().sites[0].authenticator
+	x.site = old.services[0].site
+	now := r.gateway.table.Load().services[0].authenticator
 	if n := now.cache.lru.Len(); n != 1 {
 		t.Fatalf("%d answers are kept, want 1", n)
 	}
@@ -199,7 +200,7 @@ func TestNothingIsLeftOfForgottenAnswers(t *testing.T) {
 		r.do(fmt.Sprintf("POST /g/grant/word%d", i), "").wants(204)
 		r.do(fmt.Sprintf("GET /t/private?token=word%d", i), "").wants(200)
 	}
-	c := &r.gateway.table.Load().sites[0].authenticator.cache
+	c := &r.gateway.table.Load().services[0].authenticator.cache
 	if c.lru.Len() != 20 {
 		t.Fatalf("%d answers are kept, want 20", c.lru.Len())
 	}

@@ -42,7 +42,7 @@ func (r *rig) timesOut(line string, deadline time.Duration) {
 // stats are those of a plugin's pool.
 func (r *rig) stats(plugin string) engine.Stats {
 	r.t.Helper()
-	for _, p := range r.gateway.table.Load().sites[0].deployment.Plugins {
+	for _, p := range r.gateway.table.Load().services[0].deployment.Plugins {
 		if p.Spec.Name == plugin {
 			return p.Runner.(*engine.Version).Stats()
 		}

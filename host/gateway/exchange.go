@@ -20,8 +20,11 @@ import (
 type exchange struct {
 	gateway *Gateway
 	ctx     *fasthttp.RequestCtx
-	site    *site
+	service *service
+	site    *site // of the version that is to answer
+	entered bool  // site counts the request
 	route   *route
+	count   int       // of the parameters in its path
 	start   time.Time // for measuring
 	ready   time.Time // since when it waits for nothing but us: its body has come
 	at      time.Time // the request's time, as the plugin sees it
@@ -89,7 +92,7 @@ const maxKept = 256 << 10
 
 func (g *Gateway) begin(ctx *fasthttp.RequestCtx) *exchange {
 	x := g.pool.Get().(*exchange)
-	x.ctx, x.path, x.site, x.route, x.retries, x.fuel = ctx, ctx.Path(), nil, nil, 0, 0
+	x.ctx, x.path, x.route, x.retries, x.fuel = ctx, ctx.Path(), nil, 0, 0
 	x.start = time.Now()
 	x.ready = x.start
 	x.life.begin(g.ctx, x.start, ctx.LocalAddr())
@@ -108,7 +111,8 @@ func (g *Gateway) now() time.Time {
 }
 
 func (g *Gateway) end(x *exchange) {
-	x.ctx, x.path, x.site, x.route = nil, nil, nil, nil
+	x.leave()
+	x.ctx, x.path, x.route, x.count = nil, nil, nil, 0
 	clear(x.params[:])
 	x.ask, x.bodyRead, x.caller, x.counted, x.signed = abi.Request{}, false, abi.Caller{}, false, abi.Credential{}
 	x.shown, x.stream = abi.Credential{}, nil
@@ -159,23 +163,33 @@ func (g *Gateway) guard(x *exchange, answer func()) {
 		x.life.end()
 		x.refuse(noFamily, &abi.Error{Status: 500, Code: abi.HostInternal, Message: internalMessage})
 		g.finish(x) // and not into the pool: nobody knows what state it is in
+		x.leave()
 	}()
 	answer()
 }
 
-// find finds the site, and in it the route, and the node of its path; there may be
-// none of each.
-func (x *exchange) find() (n *node, params int) {
+// find finds the service, and in its site the route, and the node of its path; there
+// may be none of each.
+func (x *exchange) find() (n *node) {
+	host := x.ctx.Request.Header.Host()
 	var named bool
-	x.site, named = x.gateway.table.Load().site(x.ctx.Request.Header.Host())
-	if x.site == nil {
-		return nil, 0
+	if !x.enter(func(t *table) (svc *service) { svc, named = t.service(host); return svc }) {
+		return nil
 	}
 	x.ask.AnyHost = !named && x.site.deployment.Spec.BaseURL == ""
-	if n, params = x.site.root.find(x.path, &x.params); n != nil {
+	if n = x.findRoute(); x.route == nil && x.try() {
+		n = x.findRoute() // which only the canary may have
+	}
+	return n
+}
+
+// findRoute finds the route in the request's site, and the node of its path.
+func (x *exchange) findRoute() (n *node) {
+	x.route = nil
+	if n, x.count = x.site.root.find(x.path, &x.params); n != nil {
 		x.route = n.route(x.ctx.Method())
 	}
-	return n, params
+	return n
 }
 
 // serve finds what answers the request and has it answered.
@@ -186,7 +200,7 @@ func (x *exchange) serve() {
 		x.refuse(noFamily, &abi.Error{Status: 400, Code: abi.HostBadRequest, Message: "The header Host is no name or address, with or without a port."})
 		return
 	}
-	n, count := x.find()
+	n := x.find()
 	if x.site == nil {
 		x.refuse(noFamily, &abi.Error{Status: 404, Code: abi.HostNotFound, Message: "No deployment serves this host."})
 		return
@@ -205,11 +219,20 @@ func (x *exchange) serve() {
 		return
 	}
 	if x.route != nil {
-		x.answerRoute(count)
+		x.answerRoute()
 		return
 	}
 	if string(ctx.Method()) == "OPTIONS" {
 		x.preflight(n)
+		return
+	}
+	x.refusePath(n)
+}
+
+// refusePath answers a request to a path that has no route, or none of its method.
+func (x *exchange) refusePath(n *node) {
+	if n == nil {
+		x.notFound()
 		return
 	}
 	x.wrongMethod(n)
@@ -227,7 +250,7 @@ func (x *exchange) wrongMethod(n *node) {
 }
 
 // answerRoute checks who calls and runs the route.
-func (x *exchange) answerRoute(params int) {
+func (x *exchange) answerRoute() {
 	x.life.deadline = x.start.Add(x.route.deadline)
 	if wait := x.site.quota.wait(x.start); wait > 0 {
 		x.fail(&quotaError{x.site.deployment.Spec.Name, wait})
@@ -237,40 +260,50 @@ func (x *exchange) answerRoute(params int) {
 		x.failReceiving(err)
 		return
 	}
-	if x.route.uploads != nil {
+	x.renew()
+	if uploads := x.route.uploads; uploads != nil {
 		x.life.until(time.Now().Add(uploadWait))
-		if err := x.route.uploads.take(&x.life); err != nil {
+		if err := uploads.take(&x.life); err != nil {
 			x.fail(err)
 			return
 		}
-		defer x.route.uploads.done()
+		defer uploads.done()
 	}
 	// From here on: the client decides how long its body takes, and others for how long
 	// it waits.
 	x.ready = time.Now()
 	x.life.until(x.ready.Add(x.route.deadline))
-	if err := x.lease(false); err != nil {
+	defer x.release()
+	err := x.admit()
+	if err == nil && x.try() {
+		if x.route == nil {
+			x.refusePath(x.findRoute())
+			return
+		}
+		x.life.until(x.ready.Add(x.route.deadline))
+		err = x.admit()
+	}
+	if err == nil {
+		err = x.countCaller(&x.caller)
+	}
+	if err != nil {
 		x.fail(err)
 		return
 	}
-	defer x.release()
-	if len(x.route.Auth) > 0 {
-		var err error
-		if x.caller, err = x.site.authenticator.caller(x); err != nil {
-			x.fail(err)
-			return
-		}
-		if err := x.countCaller(&x.caller); err != nil {
-			x.fail(err)
-			return
-		}
+	x.runRoute()
+}
+
+// admit gets an instance of the plugin for the request, and finds out who makes it.
+func (x *exchange) admit() (err error) {
+	if err = x.lease(false); err == nil && len(x.route.Auth) > 0 {
+		x.caller, err = x.site.authenticator.caller(x)
 	}
-	x.runRoute(params)
+	return err
 }
 
 // runRoute has the plugin answer on behalf of the caller.
-func (x *exchange) runRoute(params int) {
-	err := x.readRequest(params)
+func (x *exchange) runRoute() {
+	err := x.readRequest()
 	if err == nil && x.route.Stream {
 		defer x.endStream()
 		err = x.beginStream()
@@ -295,19 +328,19 @@ func (x *exchange) runRoute(params int) {
 func unsafeString(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
 
 // readRequest collects what the plugin is told of the request.
-func (x *exchange) readRequest(params int) error {
+func (x *exchange) readRequest() error {
 	r, q := x.route, &x.ask
 	if !utf8.Valid(x.path) {
 		return x.badRequest("The path is not UTF-8.")
 	}
-	q.Kind, q.Route, q.Method, q.Path = abi.CallRequest, r.index, r.Method, unsafeString(x.path)
+	q.Kind, q.Route, q.Method, q.Path = abi.CallRequest, r.index, r.Method, unsafeString(x.inner())
 	if r.plugin.Authenticates() {
 		q.Target = unsafeString(x.ctx.RequestURI())
 	}
 	q.Time, q.Remote, q.ID = x.at.UnixMicro(), unsafeString(x.remote), unsafeString(x.id)
 	x.pairs.Reset(x.list)
-	x.pairs.FixedArray(params)
-	for _, p := range x.params[:params] {
+	x.pairs.FixedArray(x.count)
+	for _, p := range x.params[:x.count] {
 		x.pairs.TextBytes(p)
 	}
 	x.list = x.pairs.Value()
@@ -340,10 +373,12 @@ func (x *exchange) writeFrame() {
 
 func (x *exchange) appendBaseURL(dst []byte) []byte {
 	if base := x.site.deployment.Spec.BaseURL; base != "" {
-		return append(dst, base...)
+		dst = append(dst, base...)
+	} else {
+		dst = append(append(dst, x.gateway.scheme(x.ctx)...), "://"...)
+		dst = append(dst, x.ctx.Request.Header.Host()...)
 	}
-	dst = append(append(dst, x.gateway.scheme(x.ctx)...), "://"...)
-	return append(dst, x.ctx.Request.Header.Host()...)
+	return append(dst, x.route.plugin.Spec.Mount...)
 }
 
 // scheme returns how the client has called, as far as it can be believed.

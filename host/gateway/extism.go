@@ -96,7 +96,7 @@ func (x *exchange) invokeExtism() ([]byte, error) {
 	plugin := x.route.plugin
 	code, fuel, err := x.leased.Invoke(&x.life, &x.call, x.route.function)
 	x.release()
-	x.spend(fuel, x.route.metrics.fuel)
+	x.spend(fuel, &x.route.metrics.fuel)
 	if err != nil {
 		return nil, err
 	}

@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -50,12 +51,16 @@ type Gateway struct {
 	server  *fasthttp.Server
 	metrics *metrics
 	table   atomic.Pointer[table]
-	lives   lives
-	spools  spoolDir
-	ids     requestIDs
-	pool    exchanges
-	conns   Conns
-	running atomic.Int64 // requests
+	mu      sync.Mutex // held while the table is changed
+	// retiring are the sites that serve no more, until somebody has waited for the last
+	// of their requests.
+	retiring map[*deploy.Deployment]*site
+	lives    lives
+	spools   spoolDir
+	ids      requestIDs
+	pool     exchanges
+	conns    Conns
+	running  atomic.Int64 // requests
 }
 
 // New makes a gateway that serves nothing until it is given deployments.
@@ -76,6 +81,7 @@ func New(c Config) *Gateway {
 	g.ids.init()
 	g.pool.New = func() any { return newExchange(g) }
 	g.table.Store(&table{})
+	g.retiring = map[*deploy.Deployment]*site{}
 	g.server = &fasthttp.Server{
 		Handler:               g.Handle,
 		ErrorHandler:          g.broken,
@@ -105,16 +111,47 @@ func or[T int | int64 | time.Duration](v, def T) T {
 	return v
 }
 
-// Set makes these deployments the ones that are served, in one step: a request
-// is answered by the old ones or by the new ones, never by a mixture.
+// Set makes these deployments the ones that are served, see Swap.
 func (g *Gateway) Set(deployments []*deploy.Deployment) error {
-	t, err := g.newTable(deployments)
+	list := make([]Serving, len(deployments))
+	for i, d := range deployments {
+		list[i].Current = d
+	}
+	return g.Swap(list)
+}
+
+// Swap makes these the ones that are served, in one step: a request is answered as a
+// whole by the version that has let it in, and no request is let in by a version that
+// is not served any more. What is to be freed of that has to wait for Drain.
+func (g *Gateway) Swap(list []Serving) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	t, err := g.newTable(list)
+	old := g.table.Load()
 	if err != nil {
+		g.lives.keep(old) // what was made for the new ones goes
 		return err
 	}
 	g.table.Store(t)
 	g.lives.keep(t)
+	for _, svc := range old.services {
+		for _, s := range svc.sites() {
+			if !t.has(s) {
+				g.retiring[s.deployment] = s
+				s.retire()
+			}
+		}
+	}
 	return nil
+}
+
+// Check tells whether these could be served together.
+func Check(list []Serving, log *slog.Logger) error {
+	g := New(Config{Log: log})
+	defer g.cancel()
+	defer g.lives.close(g.ctx, "it was only checked")
+	_, err := g.newTable(list)
+	return err
 }
 
 // Serve takes connections until Shutdown.

@@ -25,8 +25,12 @@ type live struct {
 	cancel     func() // of the hub's subscription to the store
 
 	mu        sync.Mutex
-	endpoints map[string]*endpoint // by path
+	endpoints map[place]*endpoint
 }
+
+// A place is where an endpoint is, and whose it is. A canary may have another plugin
+// there than the current version.
+type place struct{ path, plugin string }
 
 // lives are those of all deployments, by name.
 type lives struct {
@@ -41,9 +45,12 @@ func (ls *lives) of(g *Gateway, deployment string) *live {
 	if l := ls.byName[deployment]; l != nil {
 		return l
 	}
-	l := &live{gateway: g, deployment: deployment, endpoints: map[string]*endpoint{}}
+	l := &live{gateway: g, deployment: deployment, endpoints: map[place]*endpoint{}}
 	l.hub = realtime.NewHub(realtime.HubConfig{Log: g.log, Check: l.check})
-	l.cancel = g.store.Subscribe(deployment, l.hub.Publish)
+	l.cancel = func() {}
+	if g.store != nil { // a gateway that only checks has none
+		l.cancel = g.store.Subscribe(deployment, l.hub.Publish)
+	}
 	if ls.byName == nil {
 		ls.byName = map[string]*live{}
 	}
@@ -62,25 +69,25 @@ func (ls *lives) keep(t *table) {
 			continue
 		}
 		delete(ls.byName, name)
+		l.gateway.metrics.forget(name)
 		go l.close("the deployment is gone")
 	}
 }
 
-// keep closes what the deployment's new version has no more.
-func (l *live) keep(s *site) {
+// keep closes what no version of the deployment has any more.
+func (l *live) keep(svc *service) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for path, e := range l.endpoints {
-		if sock := s.sockets[path]; sock == nil || sock.endpoint != e {
-			delete(l.endpoints, path)
+	for at, e := range l.endpoints {
+		if !slices.ContainsFunc(svc.sites(), func(s *site) bool { return s.sockets[at.path] != nil && s.sockets[at.path].endpoint == e }) {
+			delete(l.endpoints, at)
 			go e.server.Shutdown()
 		}
 	}
-	for path, sock := range s.sockets {
-		l.endpoints[path] = sock.endpoint
-	}
 	l.hub.Retain(func(plugin string) bool {
-		return slices.ContainsFunc(s.deployment.Plugins, func(p *deploy.Plugin) bool { return p.Spec.Name == plugin })
+		return slices.ContainsFunc(svc.sites(), func(s *site) bool {
+			return slices.ContainsFunc(s.deployment.Plugins, func(p *deploy.Plugin) bool { return p.Spec.Name == plugin })
+		})
 	}, "its plugin is gone")
 }
 
@@ -129,11 +136,12 @@ func (l *live) check(shown realtime.Credential) (fresh realtime.Credential, err 
 		if r := recover(); r != nil { // x does not go back into the pool
 			err = fmt.Errorf("gateway: check of a credential: %v", r)
 			x.life.end()
+			x.leave()
 			return
 		}
 		g.end(x)
 	}()
-	if x.site = g.table.Load().byName(l.deployment); x.site == nil || x.site.authenticator == nil {
+	if !x.enter(func(t *table) *service { return t.byName(l.deployment) }) || x.site.authenticator == nil {
 		return fresh, fmt.Errorf("gateway: deployment %q checks no credentials any more", l.deployment)
 	}
 	x.route = &route{Route: &abi.Route{}, plugin: &deploy.Plugin{}} // of no plugin that could be asked for it

@@ -32,16 +32,16 @@ type metrics struct {
 // routeMetrics counts the requests of one route. The counters stay when the
 // route's plugin is replaced.
 type routeMetrics struct {
-	requests [6]prometheus.Counter // by the first digit of the status
-	traps    prometheus.Counter
-	busy     prometheus.Counter
-	retries  prometheus.Counter
-	timeouts prometheus.Counter
-	gone     prometheus.Counter
-	quota    prometheus.Counter
-	limited  prometheus.Counter // of the deployment
-	fuel     prometheus.Counter
-	latency  prometheus.Observer
+	requests [6]series // by the first digit of the status
+	traps    series
+	busy     series
+	retries  series
+	timeouts series
+	gone     series
+	quota    series
+	limited  series // of the deployment
+	fuel     series
+	latency  times
 }
 
 func newMetrics(g *Gateway) *metrics {
@@ -70,28 +70,65 @@ func newMetrics(g *Gateway) *metrics {
 	}
 	spool := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "edgeset_spool_bytes", Help: "Files of uploads that are under way."},
 		func() float64 { return float64(g.spools.taken()) })
-	m.registry.MustRegister(spool, m.unmatched, m.requests, m.traps, m.busy, m.retries, m.timeouts, m.gone, m.quota, m.limited, m.fuel, m.latency, pools{g}, connections{g},
+	m.registry.MustRegister(spool, m.unmatched, m.requests, m.traps, m.busy, m.retries, m.timeouts, m.gone, m.quota, m.limited, m.fuel, m.latency, pools{g}, connections{g}, versions{g}, tenants{g},
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
 
+// name is what metrics call the route.
+func (r *route) name() string { return r.Method + " " + r.Pattern }
+
 func (m *metrics) route(deployment, plugin, method, pattern string) *routeMetrics {
 	labels := []string{deployment, plugin, method + " " + pattern}
 	r := &routeMetrics{
-		traps:    m.traps.WithLabelValues(labels...),
-		busy:     m.busy.WithLabelValues(labels...),
-		retries:  m.retries.WithLabelValues(labels...),
-		timeouts: m.timeouts.WithLabelValues(labels...),
-		gone:     m.gone.WithLabelValues(labels...),
-		quota:    m.quota.WithLabelValues(labels...),
-		limited:  m.limited.WithLabelValues(deployment),
-		fuel:     m.fuel.WithLabelValues(labels...),
-		latency:  m.latency.WithLabelValues(labels...),
+		traps:    series{vec: m.traps, labels: labels},
+		busy:     series{vec: m.busy, labels: labels},
+		retries:  series{vec: m.retries, labels: labels},
+		timeouts: series{vec: m.timeouts, labels: labels},
+		gone:     series{vec: m.gone, labels: labels},
+		quota:    series{vec: m.quota, labels: labels},
+		limited:  series{vec: m.limited, labels: labels[:1]},
+		fuel:     series{vec: m.fuel, labels: labels},
+		latency:  times{vec: m.latency, labels: labels},
 	}
 	for digit := 2; digit < len(r.requests); digit++ {
-		r.requests[digit] = m.requests.WithLabelValues(append(labels, strconv.Itoa(digit)+"xx")...)
+		r.requests[digit].vec = m.requests
+		r.requests[digit].labels = append(labels[:3:3], strconv.Itoa(digit)+"xx")
 	}
+	r.requests[2].Add(0) // every route is seen, whether it is called or not
 	return r
+}
+
+// forget drops what was counted of a deployment that is gone.
+func (m *metrics) forget(deployment string) {
+	gone := prometheus.Labels{"deployment": deployment}
+	for _, v := range []*prometheus.CounterVec{m.requests, m.traps, m.busy, m.retries, m.timeouts, m.gone, m.quota, m.limited, m.fuel} {
+		v.DeletePartialMatch(gone)
+	}
+	m.latency.DeletePartialMatch(gone)
+}
+
+// drop drops what was counted of the routes of a version that nobody uses any more, but
+// for those that the versions that serve by now have as well, if there are any.
+func (m *metrics) drop(s *site, now *service) {
+	kept := map[string]bool{}
+	if now != nil {
+		for _, other := range now.sites() {
+			for _, r := range other.routes() {
+				kept[r.plugin.Spec.Name+" "+r.name()] = true
+			}
+		}
+	}
+	for _, r := range s.routes() {
+		if kept[r.plugin.Spec.Name+" "+r.name()] {
+			continue
+		}
+		gone := prometheus.Labels{"deployment": s.deployment.Spec.Name, "plugin": r.plugin.Spec.Name, "route": r.name()}
+		for _, v := range []*prometheus.CounterVec{m.requests, m.traps, m.busy, m.retries, m.timeouts, m.gone, m.quota, m.fuel} {
+			v.DeletePartialMatch(gone)
+		}
+		m.latency.DeletePartialMatch(gone)
+	}
 }
 
 // WritePrometheus writes the counters, and the state of the pools.
@@ -138,7 +175,7 @@ var (
 )
 
 func poolDesc(name, help string, more ...string) *prometheus.Desc {
-	return prometheus.NewDesc(name, help, append([]string{"deployment", "plugin"}, more...), nil)
+	return prometheus.NewDesc(name, help, append([]string{"deployment", "version", "plugin"}, more...), nil)
 }
 
 // Describe implements prometheus.Collector.
@@ -152,22 +189,25 @@ func (pools) Describe(ch chan<- *prometheus.Desc) {
 
 // Collect implements prometheus.Collector.
 func (p pools) Collect(ch chan<- prometheus.Metric) {
-	for _, s := range p.gateway.table.Load().sites {
-		for _, plugin := range s.deployment.Plugins {
-			v, ok := plugin.Runner.(interface{ Stats() engine.Stats })
-			if !ok {
-				continue
+	for _, svc := range p.gateway.table.Load().services {
+		for _, s := range svc.sites() {
+			for _, plugin := range s.deployment.Plugins {
+				if v, ok := plugin.Runner.(interface{ Stats() engine.Stats }); ok {
+					collectPool(ch, v.Stats(), s.deployment.Spec.Name, strconv.Itoa(s.deployment.Version), plugin.Spec.Name)
+				}
 			}
-			stats := v.Stats()
-			for _, m := range poolMetrics {
-				ch <- prometheus.MustNewConstMetric(m.desc, m.kind, m.value(stats), s.deployment.Spec.Name, plugin.Spec.Name)
-			}
-			for reason, n := range map[string]uint64{"full": stats.RefusedFull, "slow": stats.RefusedSlow, "late": stats.RefusedLate} {
-				ch <- prometheus.MustNewConstMetric(refusedDesc, prometheus.CounterValue, float64(n), s.deployment.Spec.Name, plugin.Spec.Name, reason)
-			}
-			ch <- prometheus.MustNewConstSummary(waitDesc, stats.Waits, stats.Waited.Seconds(), nil, s.deployment.Spec.Name, plugin.Spec.Name)
 		}
 	}
+}
+
+func collectPool(ch chan<- prometheus.Metric, stats engine.Stats, labels ...string) {
+	for _, m := range poolMetrics {
+		ch <- prometheus.MustNewConstMetric(m.desc, m.kind, m.value(stats), labels...)
+	}
+	for reason, n := range map[string]uint64{"full": stats.RefusedFull, "slow": stats.RefusedSlow, "late": stats.RefusedLate} {
+		ch <- prometheus.MustNewConstMetric(refusedDesc, prometheus.CounterValue, float64(n), append(labels, reason)...)
+	}
+	ch <- prometheus.MustNewConstSummary(waitDesc, stats.Waits, stats.Waited.Seconds(), nil, labels...)
 }
 
 // finish counts a request that is answered, and logs it.
@@ -184,6 +224,12 @@ func (g *Gateway) finish(x *exchange) {
 		m := x.route.metrics
 		m.requests[min(max(status/100, 2), 5)].Inc()
 		m.latency.Observe(took.Seconds())
+		if x.site != nil && !x.route.isTransport() { // a poll takes as long as nothing happens
+			x.site.stats.count(status, took)
+			if svc := x.service; svc.canary != nil && x.site == svc.site {
+				svc.beside.count(status, took)
+			}
+		}
 		if x.retries > 0 {
 			m.retries.Add(float64(x.retries))
 		}

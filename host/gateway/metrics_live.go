@@ -45,7 +45,7 @@ func (connections) Describe(ch chan<- *prometheus.Desc) {
 
 // Collect implements prometheus.Collector.
 func (c connections) Collect(ch chan<- prometheus.Metric) {
-	for _, s := range c.gateway.table.Load().sites {
+	for _, s := range c.gateway.table.Load().services {
 		name, stats := s.deployment.Spec.Name, s.live.hub.Stats()
 		for _, m := range liveMetrics {
 			ch <- prometheus.MustNewConstMetric(m.desc, m.kind, m.value(stats), name)

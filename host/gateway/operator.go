@@ -17,7 +17,7 @@ func (g *Gateway) Operate(ctx *fasthttp.RequestCtx, deployment, plugin, path str
 
 func (x *exchange) operate(deployment, plugin, path string) {
 	ctx := x.ctx
-	if x.site = x.gateway.table.Load().byName(deployment); x.site == nil {
+	if !x.enter(func(t *table) *service { return t.byName(deployment) }) {
 		x.refuse(noFamily, &abi.Error{Status: 404, Code: abi.HostNotFound, Message: "There is no deployment of that name."})
 		return
 	}
@@ -25,9 +25,8 @@ func (x *exchange) operate(deployment, plugin, path string) {
 	// another path of it.
 	x.path = []byte(path)
 	var n *node
-	var count int
 	if root := x.site.operators[plugin]; root != nil {
-		n, count = root.find(x.path, &x.params)
+		n, x.count = root.find(x.path, &x.params)
 	}
 	if n == nil {
 		x.notFound()
@@ -39,5 +38,6 @@ func (x *exchange) operate(deployment, plugin, path string) {
 	}
 	x.life.deadline = x.start.Add(x.route.deadline)
 	x.caller = abi.Caller{Proof: operatorKind}
-	x.runRoute(count)
+	defer x.release() // what the store has failed under
+	x.runRoute()
 }

@@ -4,19 +4,22 @@ import (
 	"fmt"
 	"sync/atomic"
 	"time"
+
+	"github.com/edgeset/edgeset/host/engine"
 )
 
 // Of the time that fuel takes to flow in: a deployment can save up quotaBurst to
 // spend at once, and owes maxDebt at most.
 const (
-	quotaBurst = 10 * time.Second
+	quotaBurst = engine.FuelBurst
 	maxDebt    = time.Hour
 )
 
 // A quota bounds the fuel of a deployment in the long run. It is a bucket that
 // holds as much as flows in during quotaBurst. Nobody knows what a request costs
 // before it has run: requests are let in as long as there is anything left, and
-// what they took beyond that is owed, and waited for.
+// what they took beyond that is owed, and waited for. What one request can take
+// beyond it is little: its guests wait for fuel as well, see engine.Tenant.
 //
 // The level is kept as the time at which all that was spent will have flown in,
 // so that nothing has to be topped up, and a change of the rate forgives

@@ -213,8 +213,8 @@ func (g *Gateway) announced(h *fasthttp.RequestHeader) (none fasthttp.RequestCon
 }
 
 // match finds what a request with such a head leads to; there may be none of each.
-func (g *Gateway) match(h *fasthttp.RequestHeader) (*site, *route) {
-	s, _ := g.table.Load().site(h.Host())
+func (g *Gateway) match(h *fasthttp.RequestHeader) (*service, *route) {
+	s, _ := g.table.Load().service(h.Host())
 	if s == nil {
 		return nil, nil
 	}
@@ -232,7 +232,7 @@ func (g *Gateway) match(h *fasthttp.RequestHeader) (*site, *route) {
 // expect answers a client that asks whether to send its body: not one that is too
 // large anyway.
 func (g *Gateway) expect(ctx *fasthttp.RequestCtx) int {
-	s, r := g.match(&ctx.Request.Header)
+	svc, r := g.match(&ctx.Request.Header)
 	limit := g.bodyLimit(r)
 	if ctx.Request.Header.ContentLength() <= limit {
 		return fasthttp.StatusContinue
@@ -241,7 +241,10 @@ func (g *Gateway) expect(ctx *fasthttp.RequestCtx) int {
 	defer g.end(x)
 	g.running.Add(1)
 	defer g.running.Add(-1)
-	x.site, x.route = s, r
+	if svc != nil {
+		x.enter(func(t *table) *service { return t.byName(svc.deployment.Spec.Name) })
+	}
+	x.route = r
 	ctx.Response.Header.SetBytesV("X-Request-Id", x.id)
 	var refusal *abi.Error
 	if errors.As(x.tooLarge(limit), &refusal) {

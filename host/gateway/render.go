@@ -241,6 +241,10 @@ func (x *exchange) fail(err error) {
 		e = &abi.Error{Status: 413, Code: f.Code(abi.HostTooLarge), Message: "The request is larger than the plugin can take."}
 	case errors.As(err, &trap):
 		m.traps.Inc()
+		x.site.stats.traps.Add(1)
+		if svc := x.service; svc.canary != nil && x.site == svc.site {
+			svc.beside.traps.Add(1)
+		}
 	}
 	if !often || x.route.refusals.pick(x.start) {
 		x.gateway.log.LogAttrs(x.gateway.ctx, level, "request failed",

@@ -40,8 +40,15 @@ type endpoint struct {
 // the largest batch that a request can publish fits twice.
 const maxUnsent = 8 << 20
 
-// eventMethod stands in logs and metrics where requests have their method.
-const eventMethod = "EVENT"
+// What stands in logs and metrics where requests have their method: of an event, and of
+// the requests that carry a socket's connections.
+const (
+	eventMethod     = "EVENT"
+	transportMethod = "SOCKET"
+)
+
+// isTransport tells whether a route stands for a socket's connections.
+func (r *route) isTransport() bool { return r.Method == transportMethod }
 
 // addSockets adds the sockets that a plugin describes.
 func (s *site) addSockets(g *Gateway, p *deploy.Plugin, families []*family) error {
@@ -51,8 +58,9 @@ func (s *site) addSockets(g *Gateway, p *deploy.Plugin, families []*family) erro
 		if err := checkPattern(d.Path); err != nil {
 			return fmt.Errorf("socket %q: %w", d.Path, err)
 		}
-		if s.sockets[d.Path] != nil {
-			return fmt.Errorf("socket %q: plugin %q has it already", d.Path, s.sockets[d.Path].plugin.Spec.Name)
+		path := mounted(p, d.Path)
+		if s.sockets[path] != nil {
+			return fmt.Errorf("socket %q: plugin %q has it already", path, s.sockets[path].plugin.Spec.Name)
 		}
 		pseudo := func(method, pattern string) *route {
 			return &route{
@@ -60,37 +68,36 @@ func (s *site) addSockets(g *Gateway, p *deploy.Plugin, families []*family) erro
 				deadline: p.Deadline(&abi.Route{}), metrics: g.metrics.route(s.deployment.Spec.Name, p.Spec.Name, method, pattern),
 			}
 		}
-		sock := &socket{plugin: p, family: families[d.Family], transport: pseudo("SOCKET", d.Path), events: map[string]*route{}}
+		sock := &socket{plugin: p, family: families[d.Family], transport: pseudo(transportMethod, path), events: map[string]*route{}}
 		for _, e := range d.Events {
-			r := pseudo(eventMethod, d.Path+" "+e.Name)
+			r := pseudo(eventMethod, path+" "+e.Name)
 			r.index, r.Auth, r.field = number, e.Auth, e.Field
 			sock.events[e.Name] = r
 			number++
 		}
-		sock.endpoint = s.live.endpoint(d.Path, p.Spec.Name)
+		sock.endpoint = s.live.endpoint(path, p.Spec.Name)
 		if s.sockets == nil {
 			s.sockets = map[string]*socket{}
 		}
-		s.sockets[d.Path] = sock
+		s.sockets[path] = sock
 	}
 	return nil
 }
 
-// endpoint returns what a path's clients are connected to, and makes it if there is
-// none, or that of another plugin.
+// endpoint returns what a path's clients are connected to, and makes it if the plugin
+// has none there.
 func (l *live) endpoint(path, plugin string) *endpoint {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if e := l.endpoints[path]; e != nil && e.plugin == plugin {
+	at := place{path, plugin}
+	if e := l.endpoints[at]; e != nil {
 		return e
 	}
 	e := &endpoint{live: l, path: path, plugin: plugin}
 	e.server = socketio.New(socketio.Config{Engine: engineio.Config{
 		MaxBuffered: maxUnsent, MaxSessions: l.gateway.config.MaxConns, Peer: l.gateway.peer, Log: l.gateway.log,
 	}}, e)
-	if l.endpoints[path] == nil {
-		l.endpoints[path] = e
-	}
+	l.endpoints[at] = e
 	return e
 }
 
@@ -115,6 +122,7 @@ func (x *exchange) serveSocket(s *socket) {
 		return
 	}
 	client := x.life.peer
+	x.quit() // a poll waits for as long as nothing happens, and no plugin does anything for it
 	s.endpoint.server.Serve(x.ctx, func() bool { return client != nil && client.gone() })
 	if x.ctx.Hijacked() {
 		x.ctx.SetStatusCode(fasthttp.StatusSwitchingProtocols) // for the log: the answer is on its way
@@ -244,37 +252,48 @@ func (x *exchange) serveEvent(e *endpoint, connection string, client *peer, name
 		x.refuse(noFamily, &abi.Error{Status: status, Code: code, Message: message})
 		return nil
 	}
-	if x.site = x.gateway.table.Load().byName(e.live.deployment); x.site == nil || x.site.sockets[e.path] == nil {
-		return refuse(404, abi.HostNotFound, "Nothing serves this socket any more.")
-	}
-	sock := x.site.sockets[e.path]
-	if x.route = sock.events[name]; x.route == nil {
-		x.route = sock.transport
-		f := sock.family
+	unknown := func() abi.Value {
+		if x.route == nil {
+			return refuse(404, abi.HostNotFound, "Nothing serves this socket any more.")
+		}
+		f := x.route.family
 		x.refuse(f, &abi.Error{Status: 404, Code: f.Code(abi.HostNotFound), Message: fmt.Sprintf("No event %q is taken here.", name)})
 		return nil
+	}
+	if !x.enter(func(t *table) *service { return t.byName(e.live.deployment) }) {
+		return unknown()
+	}
+	if !x.findEvent(e, name) && !(x.tryCanary() && x.findEvent(e, name)) { // which only the canary may have
+		return unknown()
 	}
 	x.life.deadline = x.start.Add(x.route.deadline)
 	if wait := x.site.quota.wait(x.start); wait > 0 {
 		x.fail(&quotaError{x.site.deployment.Spec.Name, wait})
 		return nil
 	}
-	if err := x.lease(false); err != nil {
-		x.fail(err)
-		return nil
-	}
 	defer x.release()
-	if err := x.identifyEvent(args); err != nil {
+	err := x.admitEvent(args)
+	if err == nil && x.tryCanary() {
+		if !x.findEvent(e, name) {
+			return unknown()
+		}
+		err = x.admitEvent(args)
+	}
+	if err == nil {
+		err = x.countCaller(&x.caller)
+	}
+	if err != nil {
 		x.fail(err)
 		return nil
 	}
 	q := &x.ask
-	q.Kind, q.Route, q.Method, q.Path = abi.CallEvent, x.route.index, eventMethod, e.path
+	q.Kind, q.Route, q.Method, q.Path = abi.CallEvent, x.route.index, eventMethod, e.path[len(x.route.plugin.Spec.Mount):]
 	q.Time, q.Remote, q.ID = x.at.UnixMicro(), unsafeString(x.remote), unsafeString(x.id)
 	q.BodyKind, q.Body, q.Connection = abi.BodyValue, args, connection
 	if q.BaseURL = x.site.deployment.Spec.BaseURL; q.BaseURL == "" {
 		q.BaseURL = client.scheme + "://" + client.host
 	}
+	q.BaseURL += x.route.plugin.Spec.Mount
 	x.writeFrame()
 
 	x.stream = &openStream{id: connection, offer: x.offer()}
@@ -284,7 +303,7 @@ func (x *exchange) serveEvent(e *endpoint, connection string, client *peer, name
 			x.site.live.hub.Withdraw(x.stream.offer)
 		}
 	}()
-	err := x.commit()
+	err = x.commit()
 	subscribed = err == nil && x.call.Subscribed && x.answer.BodyKind != abi.BodyError
 	if err != nil {
 		x.fail(err)
@@ -297,6 +316,29 @@ func (x *exchange) serveEvent(e *endpoint, connection string, client *peer, name
 		return append(abi.Value(nil), x.answer.Body...)
 	}
 	return nil
+}
+
+// findEvent finds the route of an event in the request's site. If there is none, that
+// which stands for the connection is its route; none, if the site has not the socket.
+func (x *exchange) findEvent(e *endpoint, name string) bool {
+	x.route = nil
+	sock := x.site.sockets[e.path]
+	if sock == nil {
+		return false
+	}
+	if x.route = sock.events[name]; x.route == nil {
+		x.route = sock.transport
+		return false
+	}
+	return true
+}
+
+// admitEvent is admit for an event.
+func (x *exchange) admitEvent(args abi.Value) error {
+	if err := x.lease(false); err != nil {
+		return err
+	}
+	return x.identifyEvent(args)
 }
 
 // identifyEvent finds out on whose behalf an event is sent.
@@ -323,7 +365,7 @@ func (x *exchange) identifyEvent(args abi.Value) error {
 	var err error
 	for _, cred.Kind = range r.Auth {
 		if x.caller, err = x.site.authenticator.identify(x, cred); err == nil {
-			return x.countCaller(&x.caller)
+			return nil
 		}
 	}
 	return err

@@ -351,7 +351,7 @@ func TestAStreamWhoseClientIsGoneBeforeItBeginsIsNotLeft(t *testing.T) {
 		}
 		conn.Close()
 	}
-	hub := r.gateway.table.Load().sites[0].live.hub
+	hub := r.gateway.table.Load().services[0].live.hub
 	for end := time.Now().Add(20 * time.Second); hub.Stats().Members > 0; time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("%+v", hub.Stats())

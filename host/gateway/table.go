@@ -17,19 +17,23 @@ import (
 // A table finds the site of a host and, in it, the route of a request. It is
 // built whole and never changed; a new one takes its place in one step.
 type table struct {
-	sites     []*site
-	exact     map[string]*site
+	services  []*service
+	names     map[string]*service
+	exact     map[string]*service
 	wildcards []wildcard // longest first
-	any       *site
+	any       *service
 }
 
 type wildcard struct {
-	suffix string // ".example.com"
-	site   *site
+	suffix  string // ".example.com"
+	service *service
 }
 
-// A site is a deployment as requests see it.
+// A site is a version of a deployment as requests see it.
 type site struct {
+	usage
+	stats         versionStats
+	since         time.Time
 	deployment    *deploy.Deployment
 	root          node
 	operators     map[string]*node // by plugin: its routes for operators, which lie below its name
@@ -46,6 +50,7 @@ type site struct {
 type family struct {
 	*abi.Family
 	plugin string
+	prefix string // with that where the plugin is mounted
 }
 
 // A node is a segment of the patterns. Literal segments win over parameters, and
@@ -83,23 +88,19 @@ func (r *route) lasts() bool { return r.Stream || r.Method == eventMethod }
 const operatorKind = "operator"
 
 // newTable builds the table of all deployments. Two plugins of a deployment
-// that want the same route are an error.
-func (g *Gateway) newTable(deployments []*deploy.Deployment) (*table, error) {
-	t := &table{exact: map[string]*site{}}
-	for _, d := range deployments {
-		s, err := g.newSite(d)
+// that want the same route are an error, as are two deployments that want the same host.
+func (g *Gateway) newTable(list []Serving) (*table, error) {
+	t := &table{names: map[string]*service{}, exact: map[string]*service{}}
+	for _, d := range list {
+		s, err := g.newService(d)
 		if err != nil {
-			return nil, fmt.Errorf("gateway: deployment %q: %w", d.Spec.Name, err)
+			return nil, fmt.Errorf("gateway: deployment %q: %w", d.Current.Spec.Name, err)
 		}
-		t.sites = append(t.sites, s)
-		for _, h := range d.Spec.Hosts {
-			switch {
-			case h == "*":
-				t.any = s
-			case strings.HasPrefix(h, "*."):
-				t.wildcards = append(t.wildcards, wildcard{h[1:], s})
-			default:
-				t.exact[h] = s
+		t.services = append(t.services, s)
+		t.names[d.Current.Spec.Name] = s
+		for _, h := range d.Current.Spec.Hosts {
+			if other := t.addHost(h, s); other != nil {
+				return nil, fmt.Errorf("gateway: deployment %q: hosts: %q belongs to deployment %q already", d.Current.Spec.Name, h, other.deployment.Spec.Name)
 			}
 		}
 	}
@@ -109,17 +110,68 @@ func (g *Gateway) newTable(deployments []*deploy.Deployment) (*table, error) {
 	return t, nil
 }
 
-func (g *Gateway) newSite(d *deploy.Deployment) (*site, error) {
-	s := &site{deployment: d, origins: d.Spec.Origins, operators: map[string]*node{}, turns: newTurns(), quota: newQuota(d.Spec.FuelPerSecond), rates: newRates()}
-	if old := g.table.Load().byName(d.Spec.Name); old != nil {
-		s.quota.inherit(old.quota)
-		s.rates = old.rates
+// addHost has a service answer for a host. It returns the one that does already.
+func (t *table) addHost(host string, s *service) (other *service) {
+	switch {
+	case host == "*":
+		if other = t.any; other == nil {
+			t.any = s
+		}
+	case strings.HasPrefix(host, "*."):
+		i := slices.IndexFunc(t.wildcards, func(w wildcard) bool { return w.suffix == host[1:] })
+		if i >= 0 {
+			return t.wildcards[i].service
+		}
+		t.wildcards = append(t.wildcards, wildcard{host[1:], s})
+	default:
+		if other = t.exact[host]; other == nil {
+			t.exact[host] = s
+		}
+	}
+	return other
+}
+
+// newService builds what answers for a deployment. The site of a version that serves
+// already is kept, with all that it has counted and remembers.
+func (g *Gateway) newService(d Serving) (*service, error) {
+	old := g.table.Load().byName(d.Current.Spec.Name)
+	find := func(d *deploy.Deployment, beside *site) (*site, error) {
+		if old != nil {
+			for _, s := range old.sites() {
+				if s.deployment == d {
+					return s, nil
+				}
+			}
+			beside = old.site
+		}
+		return g.newSite(d, beside)
+	}
+	current, err := find(d.Current, nil)
+	if err != nil || d.Canary == nil {
+		return &service{site: current}, err
+	}
+	s := &service{site: current, beside: new(versionStats), share: uint64(min(max(d.Share, 0), 1) * shareUnit)}
+	if old != nil && old.canary != nil && old.canary.deployment == d.Canary && old.site == current {
+		s.beside = old.beside
+	}
+	s.canary, err = find(d.Canary, current)
+	return s, err
+}
+
+// newSite builds the site of a version. It shares what is counted of the deployment
+// with another one that serves already, if there is one.
+func (g *Gateway) newSite(d *deploy.Deployment, other *site) (*site, error) {
+	s := &site{deployment: d, origins: d.Spec.Origins, operators: map[string]*node{}, turns: newTurns(), quota: newQuota(d.Spec.FuelPerSecond), rates: newRates(), since: time.Now()}
+	s.drained = make(chan struct{})
+	if other != nil {
+		s.quota.inherit(other.quota)
+		s.rates, s.turns = other.rates, other.turns
 	}
 	s.live = g.lives.of(g, d.Spec.Name)
 	for _, p := range d.Plugins {
 		families := make([]*family, len(p.Desc.Families))
 		for i := range p.Desc.Families {
-			families[i] = &family{&p.Desc.Families[i], p.Spec.Name}
+			families[i] = mountedFamily(p, &p.Desc.Families[i])
 		}
 		s.families = append(s.families, families...)
 		taken := newUploads(p)
@@ -129,6 +181,11 @@ func (g *Gateway) newSite(d *deploy.Deployment) (*site, error) {
 				family:   families[p.Desc.Routes[i].Family],
 				operator: slices.Contains(p.Desc.Routes[i].Auth, operatorKind),
 				deadline: p.Deadline(&p.Desc.Routes[i]),
+			}
+			if p.Spec.Mount != "" && !r.operator {
+				below := *r.Route
+				below.Pattern = mounted(p, below.Pattern)
+				r.Route = &below
 			}
 			if r.Body == abi.UploadBody {
 				r.uploads = taken
@@ -165,7 +222,7 @@ func (g *Gateway) newSite(d *deploy.Deployment) (*site, error) {
 		}
 	}
 	sort.SliceStable(s.families, func(i, j int) bool {
-		return len(s.families[i].Prefix) > len(s.families[j].Prefix)
+		return len(s.families[i].prefix) > len(s.families[j].prefix)
 	})
 	return s, nil
 }
@@ -250,6 +307,22 @@ func checkPattern(pattern string) error {
 	return nil
 }
 
+// routes are all of a version: those for clients and for operators, and what stands for
+// sockets and their events.
+func (s *site) routes() []*route {
+	list := s.root.all(nil)
+	for _, n := range s.operators {
+		list = n.all(list)
+	}
+	for _, sock := range s.sockets {
+		list = append(list, sock.transport)
+		for _, r := range sock.events {
+			list = append(list, r)
+		}
+	}
+	return list
+}
+
 func (n *node) all(list []*route) []*route {
 	list = append(list, n.routes...)
 	for _, child := range n.literal {
@@ -263,9 +336,9 @@ func (n *node) all(list []*route) []*route {
 	return list
 }
 
-// site finds the deployment of a Host header; nil if there is none. named tells
+// service finds the deployment of a Host header; nil if there is none. named tells
 // that it is the manifest that gives it the name.
-func (t *table) site(host []byte) (s *site, named bool) {
+func (t *table) service(host []byte) (s *service, named bool) {
 	host = trimPort(host)
 	if s, ok := t.exact[string(host)]; ok {
 		return s, true
@@ -277,7 +350,7 @@ func (t *table) site(host []byte) (s *site, named bool) {
 			}
 			for _, w := range t.wildcards {
 				if len(lower) > len(w.suffix) && bytes.HasSuffix(lower, []byte(w.suffix)) {
-					return w.site, true
+					return w.service, true
 				}
 			}
 		}
@@ -322,14 +395,7 @@ func trimPort(host []byte) []byte {
 }
 
 // byName finds a deployment by its name.
-func (t *table) byName(name string) *site {
-	for _, s := range t.sites {
-		if s.deployment.Spec.Name == name {
-			return s
-		}
-	}
-	return nil
-}
+func (t *table) byName(name string) *service { return t.names[name] }
 
 // find finds the node of a path, and what its parameters matched.
 func (n *node) find(path []byte, params *[maxParams][]byte) (*node, int) {
@@ -400,8 +466,8 @@ func (n *node) allow() string {
 // family finds whose form an error under a path takes.
 func (s *site) family(path []byte) *family {
 	for _, f := range s.families {
-		if bytes.HasPrefix(path, []byte(f.Prefix)) &&
-			(len(path) == len(f.Prefix) || f.Prefix == "/" || path[len(f.Prefix)] == '/') {
+		if bytes.HasPrefix(path, []byte(f.prefix)) &&
+			(len(path) == len(f.prefix) || f.prefix == "/" || path[len(f.prefix)] == '/') {
 			return f
 		}
 	}
@@ -409,4 +475,10 @@ func (s *site) family(path []byte) *family {
 }
 
 // noFamily is the form of errors where no plugin is concerned.
-var noFamily = &family{Family: &abi.Family{Prefix: "/", Errors: abi.DefaultErrors()}}
+var noFamily = &family{Family: &abi.Family{Prefix: "/", Errors: abi.DefaultErrors()}, prefix: "/"}
+
+// has tells whether a site is one of the table's.
+func (t *table) has(s *site) bool {
+	svc := t.byName(s.deployment.Spec.Name)
+	return svc != nil && slices.Contains(svc.sites(), s)
+}

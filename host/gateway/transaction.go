@@ -9,7 +9,6 @@ import (
 	"github.com/edgeset/edgeset/abi"
 	"github.com/edgeset/edgeset/host/edge"
 	"github.com/edgeset/edgeset/store"
-	"github.com/prometheus/client_golang/prometheus"
 )
 
 // maxRuns bounds how often a request is run before it is given up. One that
@@ -30,7 +29,7 @@ func (x *exchange) commit() error {
 	if x.stream != nil {
 		x.call.Connection, x.call.Subscription = x.stream.id, x.stream.offer
 	}
-	x.call.TrackWrites, x.call.ReadOnly = r.plugin.Authenticates(), !r.Write
+	x.call.TrackWrites, x.call.ReadOnly = x.isRestedOn(r.plugin.Spec.Name), !r.Write
 	x.giveBody(&x.call)
 	x.call.Upload(x.files)
 	for run := 1; ; run++ {
@@ -70,19 +69,25 @@ func (x *exchange) commit() error {
 	}
 }
 
-// forget drops the cached answers that rest on keys that were just committed:
-// those of the site that the request came to, and those of the one that has taken
-// its place meanwhile. One that takes its place later has asked nothing before
-// the commit.
-func (x *exchange) forget(keys [][]byte) {
-	if len(keys) == 0 {
-		return
+// isRestedOn tells whether answers that any of the versions remembers may rest on what
+// the plugin writes: that of the request, and those that serve by now.
+func (x *exchange) isRestedOn(plugin string) bool {
+	if x.site.authenticator.restsOn(plugin) {
+		return true
 	}
-	x.site.authenticator.cache.forget(keys)
-	defer x.site.live.hub.Written(keys) // whoever is asked again finds no old answer
-	now := x.gateway.table.Load().byName(x.site.deployment.Spec.Name)
-	if now != nil && now != x.site && now.authenticator != nil {
-		now.authenticator.cache.forget(keys)
+	svc := x.gateway.table.Load().byName(x.site.deployment.Spec.Name)
+	return svc != nil && (svc.authenticator.restsOn(plugin) || svc.canary != nil && svc.canary.authenticator.restsOn(plugin))
+}
+
+// forget drops the cached answers that rest on keys that were just committed:
+// those of the site that the request came to, and those of the sites that serve by
+// now. One that serves later has asked nothing before the commit.
+func (x *exchange) forget(keys [][]byte) {
+	if len(keys) > 0 {
+		if a := x.site.authenticator; a != nil {
+			a.cache.forget(keys)
+		}
+		x.gateway.Written(x.site.deployment.Spec.Name, keys)
 	}
 }
 
@@ -143,7 +148,7 @@ func (x *exchange) transact(txn store.Txn) error {
 		var fuel uint64
 		x.reply, fuel, err = x.leased.Call(&x.life, &x.call, x.frame, x.reply[:0])
 		x.release() // the commit may take longer than the call
-		x.spend(fuel, x.route.metrics.fuel)
+		x.spend(fuel, &x.route.metrics.fuel)
 	}
 	// A plugin may have overlooked, or may hide, that the store failed.
 	if failure := x.call.Failure(); failure != nil {
@@ -168,7 +173,7 @@ func (x *exchange) transact(txn store.Txn) error {
 }
 
 // spend counts fuel that a plugin has spent on the request.
-func (x *exchange) spend(fuel uint64, counter prometheus.Counter) {
+func (x *exchange) spend(fuel uint64, counter interface{ Add(float64) }) {
 	x.fuel += fuel
 	counter.Add(float64(fuel))
 }

@@ -14,13 +14,14 @@ import (
 	"path/filepath"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/edgeset/edgeset/host/admin"
+	"github.com/edgeset/edgeset/host/artifact"
 	"github.com/edgeset/edgeset/host/deploy"
 	"github.com/edgeset/edgeset/host/edge"
 	"github.com/edgeset/edgeset/host/engine"
 	"github.com/edgeset/edgeset/host/gateway"
+	"github.com/edgeset/edgeset/host/rollout"
+	"github.com/edgeset/edgeset/host/secret"
 	"github.com/edgeset/edgeset/store"
 	"github.com/edgeset/edgeset/store/badgerstore"
 )
@@ -34,8 +35,13 @@ type Config struct {
 	// Compiler compiles plugins that are not in the cache, see engine.Config.
 	Compiler   func(ctx context.Context, cacheDir string, wasm []byte) error
 	Durability badgerstore.Durability
+	// Manifest is what is served besides what was deployed before, see
+	// rollout.Controller.Start; nil: nothing is. File is where it was read from, to be
+	// read again by Reload; "": it is the default one.
 	Manifest   *deploy.Manifest
-	Embedded   fs.FS // plugins that the binary carries
+	File       string
+	Keys       *artifact.Keys // by which plugins must be signed; nil: they need not be
+	Embedded   fs.FS          // plugins that the binary carries
 	Proxies    []netip.Prefix
 	MaxConns   int // connections of clients at a time; 0: the gateway's default
 	MaxConnsIP int // of one address; 0: no limit
@@ -46,14 +52,15 @@ type Config struct {
 
 // A Host is a server with all that belongs to it.
 type Host struct {
-	config      Config
-	store       store.Store
-	engine      *engine.Engine
-	gateway     *gateway.Gateway
-	admin       *admin.Server
-	deployments []*deploy.Deployment
-	listener    net.Listener
-	adminL      net.Listener
+	config     Config
+	store      store.Store
+	engine     *engine.Engine
+	library    *artifact.Library
+	gateway    *gateway.Gateway
+	controller *rollout.Controller
+	admin      *admin.Server
+	listener   net.Listener
+	adminL     net.Listener
 }
 
 // New opens the state, loads the deployments and takes the addresses. Nothing
@@ -86,12 +93,7 @@ func (h *Host) open(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	// The store waits for the disk while plugins keep the cores busy. If one of
-	// them cannot be used, there is no need to wait for the other.
-	parts, ctx := errgroup.WithContext(ctx)
-	parts.Go(func() error { return h.openStore() })
-	parts.Go(func() error { return h.load(ctx) })
-	if err = parts.Wait(); err != nil {
+	if err = errors.Join(h.openStore(), h.openEngine()); err != nil {
 		return err
 	}
 	// Files of uploads lose their names when they are made. One whose process was
@@ -104,11 +106,52 @@ func (h *Host) open(ctx context.Context) (err error) {
 		Store: h.store, Log: c.Log, Access: c.Access, Proxies: c.Proxies,
 		MaxConns: c.MaxConns, MaxConnsIP: c.MaxConnsIP, Spool: spool,
 	})
-	if err = h.gateway.Set(h.deployments); err != nil {
+	if err = h.startController(ctx); err != nil {
 		return err
 	}
-	h.admin = admin.New(h.gateway, token, c.Log)
+	h.admin = admin.New(admin.Config{Gateway: h.gateway, Deployments: h.controller, Library: h.library, Token: token, Log: c.Log})
 	return nil
+}
+
+// startController has serve what served before, and the manifest.
+func (h *Host) startController(ctx context.Context) error {
+	c := h.config
+	key, err := secret.Key(c.Data)
+	if err != nil {
+		return err
+	}
+	vault, err := secret.New(key, h.store)
+	if err != nil {
+		return err
+	}
+	h.controller = rollout.New(rollout.Config{
+		Store: h.store, Gateway: h.gateway, Library: h.library, Keys: c.Keys, Vault: vault, Log: c.Log,
+		Loader: deploy.Loader{Engine: h.engine, Embedded: c.Embedded, Log: c.Log, Pictures: edge.NewPictures(0, 0)},
+	})
+	m, origin := c.Manifest, rollout.FromConfig
+	if c.File == "" {
+		origin = rollout.FromDefault
+	}
+	if m == nil {
+		m = &deploy.Manifest{}
+	}
+	return h.controller.Start(ctx, m, origin)
+}
+
+// Controller decides what the host serves, and Library has the plugins that it can.
+func (h *Host) Controller() *rollout.Controller { return h.controller }
+func (h *Host) Library() *artifact.Library      { return h.library }
+
+// Reload reads the manifest again and has it serve. If it cannot be, what serves goes on.
+func (h *Host) Reload(ctx context.Context) error {
+	if h.config.File == "" {
+		return errors.New("host: reload: the host was started without a manifest")
+	}
+	m, err := deploy.ReadManifest(h.config.File)
+	if err != nil {
+		return err
+	}
+	return h.controller.Reload(ctx, m)
 }
 
 func (h *Host) openStore() error {
@@ -121,8 +164,8 @@ func (h *Host) openStore() error {
 	return err
 }
 
-// load loads the plugins of all deployments.
-func (h *Host) load(ctx context.Context) (err error) {
+// openEngine makes what plugins run in, and opens the library of those that can.
+func (h *Host) openEngine() (err error) {
 	c := h.config
 	cache := c.Cache
 	if cache == "" {
@@ -131,8 +174,7 @@ func (h *Host) load(ctx context.Context) (err error) {
 	if h.engine, err = engine.New(engine.Config{CacheDir: cache, Compiler: c.Compiler, Logger: c.Log}); err != nil {
 		return err
 	}
-	loader := deploy.Loader{Engine: h.engine, Embedded: c.Embedded, Log: c.Log, Pictures: edge.NewPictures(0, 0)}
-	h.deployments, err = loader.LoadAll(ctx, c.Manifest.Deployments)
+	h.library, err = artifact.OpenLibrary(filepath.Join(c.Data, "plugins"))
 	return err
 }
 
@@ -184,8 +226,8 @@ func (h *Host) close(ctx context.Context) error {
 	if h.admin != nil {
 		errs = append(errs, h.admin.Shutdown(ctx))
 	}
-	for _, d := range h.deployments {
-		errs = append(errs, d.Close(ctx))
+	if h.controller != nil {
+		errs = append(errs, h.controller.Close(ctx))
 	}
 	if h.engine != nil {
 		errs = append(errs, h.engine.Close(ctx))

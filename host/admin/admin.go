@@ -1,5 +1,6 @@
 // Package admin is what operators talk to, on an address of its own: health,
-// metrics, and the routes that plugins declare for operators.
+// metrics, what is deployed and how to change it, and the routes that plugins declare
+// for operators.
 package admin
 
 import (
@@ -15,6 +16,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -61,23 +63,40 @@ func Token(dataDir string, create bool) (string, error) {
 	return t, nil
 }
 
-// A Server is the admin API.
-type Server struct {
-	gateway *gateway.Gateway
-	token   []byte
-	server  *fasthttp.Server
-	ready   atomic.Bool
-	conns   gateway.Conns
+// Config says what an admin API works on.
+type Config struct {
+	Gateway     *gateway.Gateway
+	Deployments Deployments
+	Library     Library
+	Token       string // who shows it is let in; "": nobody is
+	Log         *slog.Logger
 }
 
-// New makes an admin API that lets in who shows token.
-func New(g *gateway.Gateway, token string, log *slog.Logger) *Server {
-	s := &Server{gateway: g, token: []byte(token)}
+// A Server is the admin API.
+type Server struct {
+	config Config
+	token  []byte
+	server *fasthttp.Server
+	routes []route
+	ready  atomic.Bool
+	conns  gateway.Conns
+
+	ctx     context.Context // of all changes
+	cancel  context.CancelFunc
+	changes sync.WaitGroup // those that are under way
+}
+
+// New makes an admin API.
+func New(c Config) *Server {
+	s := &Server{config: c, token: []byte(c.Token)}
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	s.routes = s.table()
 	s.server = &fasthttp.Server{
 		Handler: s.handle, NoDefaultServerHeader: true, CloseOnShutdown: true,
-		MaxRequestBodySize: 4 << 20, ReadBufferSize: 16 << 10,
-		ReadTimeout: 30 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: time.Minute,
-		Logger: connectionLog{log},
+		HeaderReceived: s.announced, StreamRequestBody: true, DisablePreParseMultipartForm: true,
+		MaxRequestBodySize: maxBody, ReadBufferSize: 16 << 10,
+		ReadTimeout: 30 * time.Second, WriteTimeout: writeTime, IdleTimeout: time.Minute,
+		Logger: connectionLog{c.Log},
 	}
 	return s
 }
@@ -99,29 +118,42 @@ func (s *Server) Serve(l net.Listener) error {
 	return nil
 }
 
-// Shutdown stops the API.
+// Shutdown stops the API. A change that is under way is given up, unless it has come
+// too far for that; it is waited for until ctx ends.
 func (s *Server) Shutdown(ctx context.Context) error {
-	if err := s.conns.Shutdown(ctx, s.server); err != nil {
+	s.cancel()
+	err := s.conns.Shutdown(ctx, s.server)
+	done := make(chan struct{})
+	go func() {
+		s.changes.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+	case <-ctx.Done():
+		err = errors.Join(err, fmt.Errorf("a change is still under way: %w", context.Cause(ctx)))
+	}
+	if err != nil {
 		return fmt.Errorf("admin: shutdown: %w", err)
 	}
 	return nil
 }
 
-// handle answers
+// handle answers the paths that probes need, which are open to whoever reaches the
+// address:
 //
 //	GET /healthz   200 while the process works
 //	GET /readyz    200 while it takes requests, 503 while it starts and drains
 //	GET /metrics   Prometheus
-//	    /v1/deployments/NAME/plugins/PLUGIN/…   a plugin's routes for operators
 //
-// The first three are open to whoever reaches the address, as probes need them.
+// and has who shows the token go on to the rest.
 func (s *Server) handle(ctx *fasthttp.RequestCtx) {
 	path := string(ctx.Path())
 	switch path {
 	case "/healthz", "/readyz", "/metrics":
+		defer finishBody(ctx)
 		if !ctx.IsGet() && !ctx.IsHead() {
-			ctx.Response.Header.Set("Allow", "GET, HEAD")
-			problem(ctx, 405, "method_not_allowed", "This path takes GET, HEAD.")
+			wrongMethod(ctx, "GET, HEAD")
 			return
 		}
 	}
@@ -137,7 +169,7 @@ func (s *Server) handle(ctx *fasthttp.RequestCtx) {
 		ctx.SetBodyString("ready\n")
 	case "/metrics":
 		ctx.SetContentType("text/plain; version=0.0.4; charset=utf-8")
-		if err := s.gateway.WritePrometheus(ctx); err != nil {
+		if err := s.config.Gateway.WritePrometheus(ctx); err != nil {
 			ctx.ResetBody()
 			problem(ctx, 500, "internal", err.Error())
 		}
@@ -147,21 +179,39 @@ func (s *Server) handle(ctx *fasthttp.RequestCtx) {
 }
 
 func (s *Server) operate(ctx *fasthttp.RequestCtx, path string) {
-	scheme, shown, _ := strings.Cut(string(ctx.Request.Header.Peek("Authorization")), " ")
-	if !strings.EqualFold(scheme, "Bearer") || len(s.token) == 0 ||
-		subtle.ConstantTimeCompare([]byte(strings.TrimLeft(shown, " ")), s.token) != 1 {
+	if !s.admits(&ctx.Request.Header) {
 		ctx.Response.Header.Set("WWW-Authenticate", "Bearer")
 		problem(ctx, 401, "unauthenticated", "The admin API wants its token as \"Authorization: Bearer …\".")
+		finishBody(ctx)
 		return
 	}
+	if deployment, plugin, route, ok := pluginRoute(path); ok {
+		s.config.Gateway.Operate(ctx, deployment, plugin, route)
+		return
+	}
+	s.dispatch(ctx, path)
+	finishBody(ctx)
+}
+
+// admits tells whether a request shows the token.
+func (s *Server) admits(h *fasthttp.RequestHeader) bool {
+	scheme, shown, _ := strings.Cut(string(h.Peek("Authorization")), " ")
+	return strings.EqualFold(scheme, "Bearer") && len(s.token) > 0 &&
+		subtle.ConstantTimeCompare([]byte(strings.TrimLeft(shown, " ")), s.token) == 1
+}
+
+// pluginRoute takes apart /v1/deployments/NAME/plugins/PLUGIN/…, a plugin's route for
+// operators.
+func pluginRoute(path string) (deployment, plugin, route string, ok bool) {
 	rest, ok := strings.CutPrefix(path, "/v1/deployments/")
 	deployment, rest, ok2 := strings.Cut(rest, "/plugins/")
 	plugin, route, ok3 := strings.Cut(rest, "/")
-	if !ok || !ok2 || !ok3 || strings.Contains(deployment, "/") {
-		problem(ctx, 404, "not_found", "The admin API has nothing at this path.")
-		return
-	}
-	s.gateway.Operate(ctx, deployment, plugin, "/"+route)
+	return deployment, plugin, "/" + route, ok && ok2 && ok3 && !strings.Contains(deployment, "/")
+}
+
+func wrongMethod(ctx *fasthttp.RequestCtx, allow string) {
+	ctx.Response.Header.Set("Allow", allow)
+	problem(ctx, 405, "method_not_allowed", "This path takes "+allow+".")
 }
 
 func problem(ctx *fasthttp.RequestCtx, status int, code, message string) {

@@ -1,18 +1,11 @@
 package admin
 
 import (
-	"context"
-	"io"
-	"log/slog"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
-
-	"github.com/edgeset/edgeset/host/gateway"
 )
 
 func TestTheTokenIsMadeOnce(t *testing.T) {
@@ -53,49 +46,14 @@ func TestTheTokenIsMadeOnce(t *testing.T) {
 	}
 }
 
+// serve serves the admin API without deployments. do sends "METHOD /path" with headers
+// and returns the answer.
 func serve(t *testing.T, token string) (s *Server, do func(line string, headers ...string) (int, http.Header, string)) {
 	t.Helper()
-	log := slog.New(slog.DiscardHandler)
-	s = New(gateway.New(gateway.Config{Log: log}), token, log)
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	served := make(chan error, 1)
-	go func() { served <- s.Serve(l) }()
-	transport := &http.Transport{}
-	client := http.Client{Transport: transport, Timeout: 10 * time.Second}
-	t.Cleanup(func() {
-		transport.CloseIdleConnections()
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-		defer cancel()
-		if err := s.Shutdown(ctx); err != nil {
-			t.Error(err)
-		}
-		if err := <-served; err != nil {
-			t.Error(err)
-		}
-	})
-	return s, func(line string, headers ...string) (int, http.Header, string) {
+	r := newRig(t, token, &fake{})
+	return r.server, func(line string, headers ...string) (int, http.Header, string) {
 		t.Helper()
-		method, path, _ := strings.Cut(line, " ")
-		req, err := http.NewRequest(method, "http://"+l.Addr().String()+path, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for i := 0; i < len(headers); i += 2 {
-			req.Header.Add(headers[i], headers[i+1])
-		}
-		resp, err := client.Do(req)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer resp.Body.Close()
-		b, err := io.ReadAll(resp.Body)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return resp.StatusCode, resp.Header, string(b)
+		return r.do(line, "", headers...)
 	}
 }
 
@@ -148,7 +106,7 @@ func TestPathsThatLeadNowhere(t *testing.T) {
 	for _, path := range []string{
 		"/", "/v1", "/v1/deployments/", "/v1/deployments/d/plugins/p", "/v1/deployments/a/b/plugins/p/x",
 		"/v1/deployments/d/plugins/p/../../../x", "/healthz/../v1/deployments/d/plugins", "/v1/deployments/%00/plugins/%ff/%0a",
-		"/v1/deployments//plugins//x", "/healthz/", "/metrics/x",
+		"/v1/deployments//plugins//x", "/healthz/", "/metrics/x", "/v1/audit/", "/v2/audit", "/v1/deployments/d/versions/1/diff/x",
 	} {
 		status, _, body := do("GET "+path, "Authorization", "Bearer secret")
 		if status != 404 || !strings.Contains(body, `"error":{"code":"not_found"`) {

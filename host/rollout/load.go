@@ -1,0 +1,81 @@
+package rollout
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+
+	"github.com/edgeset/edgeset/host/deploy"
+	"github.com/edgeset/edgeset/host/secret"
+)
+
+// load loads what is new.
+func (c *Controller) load(ctx context.Context, list []*candidate, tell func(Event)) error {
+	var specs []deploy.Spec
+	var fresh []*candidate
+	for _, n := range list {
+		if n.version != nil {
+			specs, fresh = append(specs, n.spec), append(fresh, n)
+		}
+	}
+	loaded, err := c.loadAll(ctx, specs, tell)
+	if err != nil {
+		return err
+	}
+	for i, n := range fresh {
+		n.loaded = loaded[i]
+		n.version.complete(n.loaded)
+	}
+	return nil
+}
+
+// complete fills in what is known of a version's plugins when they are loaded.
+func (v *Version) complete(d *deploy.Deployment) {
+	d.Version = v.Number
+	for i, p := range d.Plugins {
+		v.Plugins[i].Size, v.Plugins[i].Version, v.Plugins[i].Schema = p.Size, p.Desc.Version, p.Desc.Schema.Version
+	}
+}
+
+// loadAll is Loader.LoadAll with progress, which several goroutines make.
+func (c *Controller) loadAll(ctx context.Context, specs []deploy.Spec, tell func(Event)) ([]*deploy.Deployment, error) {
+	events, told := make(chan Event), make(chan struct{})
+	go func() {
+		defer close(told)
+		for e := range events {
+			tell(e)
+		}
+	}()
+	defer func() { close(events); <-told }()
+	loader := c.loader
+	loader.Loading = func(deployment, plugin string) {
+		events <- Event{Stage: "load", Deployment: deployment, Plugin: plugin}
+	}
+	list, err := loader.LoadAll(ctx, specs)
+	return list, c.told(ctx, specs, err)
+}
+
+// told is an error of plugins, without the secrets that they may have said when they
+// failed.
+func (c *Controller) told(ctx context.Context, specs []deploy.Spec, err error) error {
+	if err == nil {
+		return nil
+	}
+	var all []string
+	for _, spec := range specs {
+		for _, p := range spec.Plugins {
+			if len(p.Secrets) > 0 {
+				values, _, readErr := c.config.Vault.Values(context.WithoutCancel(ctx), spec.Name, p.Name, p.Secrets)
+				if readErr != nil {
+					continue // then it was not given any
+				}
+				all = slices.AppendSeq(all, maps.Values(values))
+			}
+		}
+	}
+	if text := secret.Redact(err.Error(), all); text != err.Error() {
+		return errors.New(text)
+	}
+	return err
+}

@@ -1,0 +1,130 @@
+package rollout
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/edgeset/edgeset/host/artifact"
+	"github.com/edgeset/edgeset/host/secret"
+	"github.com/edgeset/edgeset/store"
+)
+
+// List tells what serves, by name, and the host's revision.
+func (c *Controller) List() (list []Status, revision int64) {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	for name, r := range c.running {
+		if r.Current > 0 {
+			list = append(list, c.status(name, r))
+		}
+	}
+	slices.SortFunc(list, func(a, b Status) int { return strings.Compare(a.Name, b.Name) })
+	return list, c.revision
+}
+
+// Status tells what serves of a deployment.
+func (c *Controller) Status(name string) (Status, bool) {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	r := c.running[name]
+	if r == nil {
+		return Status{}, false
+	}
+	return c.status(name, r), true
+}
+
+func (c *Controller) status(name string, r *running) Status {
+	s := Status{Name: name, Revision: r.Revision, Current: r.Current, Canary: r.Canary, Ended: r.Ended, Hosts: []string{}, Serving: []Serving{}}
+	for _, v := range []*version{r.current, r.canary} {
+		if v == nil {
+			continue
+		}
+		stats, since := c.config.Gateway.Stats(v.deployment)
+		s.Serving = append(s.Serving, Serving{Version: v.Number, Since: since.UTC().Truncate(time.Millisecond), VersionStats: stats})
+	}
+	if r.current != nil {
+		s.Hosts = r.current.deployment.Spec.Hosts
+		s.Migrations = c.pending(name)
+	}
+	return s
+}
+
+// note adds a line to the audit log.
+func (c *Controller) note(e Entry) {
+	if err := c.update(context.Background(), func(txn store.Txn) error { return putEntry(txn, &e) }); err != nil {
+		c.config.Log.Error("the audit log cannot be written", "action", e.Action, "error", err)
+	}
+}
+
+// SetSecret sets a secret of a plugin, which has it from the next deploy on.
+func (c *Controller) SetSecret(ctx context.Context, deployment, plugin, name, value string, ch Change) error {
+	_, err := c.config.Vault.Set(ctx, deployment, plugin, name, value)
+	c.noteSecret("secret set", deployment, plugin, name, ch, err)
+	return err
+}
+
+// DeleteSecret removes a secret of a plugin. What serves keeps it until the next deploy.
+func (c *Controller) DeleteSecret(ctx context.Context, deployment, plugin, name string, ch Change) error {
+	found, err := c.config.Vault.Delete(ctx, deployment, plugin, name)
+	if err == nil && !found {
+		err = fmt.Errorf("rollout: deployment %q: secret %q of plugin %q: %w", deployment, name, plugin, ErrNotFound)
+	}
+	c.noteSecret("secret remove", deployment, plugin, name, ch, err)
+	return err
+}
+
+func (c *Controller) noteSecret(action, deployment, plugin, name string, ch Change, err error) {
+	e := (&change{Change: ch, action: action}).entry(deployment, 0)
+	if e.Message = plugin + "/" + name; ch.Message != "" {
+		e.Message += ": " + ch.Message
+	}
+	if err != nil {
+		e.Error = err.Error()
+	}
+	c.note(e)
+}
+
+// Secrets lists the secrets of a deployment, without their values.
+func (c *Controller) Secrets(ctx context.Context, deployment string) ([]secret.Entry, error) {
+	return c.config.Vault.List(ctx, deployment)
+}
+
+// unusedTime is how long a plugin is kept that no version has: it may just have been
+// uploaded for one.
+const unusedTime = time.Hour
+
+// prune drops what no version needs any more.
+func (c *Controller) prune(ctx context.Context) {
+	// In its turn: a change may be about to make a version of what nobody has needed yet.
+	end, err := c.begin(ctx, "", 0)
+	if err != nil {
+		return
+	}
+	defer end()
+	used := map[artifact.Digest]bool{}
+	err = c.config.Store.View(ctx, store.HostSpace, func(txn store.Txn) error {
+		return scan(txn, versionPrefix, func(_ string, text []byte) error {
+			var v Version
+			if err := json.Unmarshal(text, &v); err != nil {
+				return err
+			}
+			for _, p := range v.Plugins {
+				used[artifact.Digest(p.Digest)] = true
+			}
+			return nil
+		})
+	})
+	if err == nil {
+		err = c.config.Library.Prune(used, unusedTime)
+	}
+	if err == nil {
+		err = c.trimAudit(ctx)
+	}
+	if err != nil && ctx.Err() == nil {
+		c.config.Log.Warn("what no version needs any more is still there", "error", err)
+	}
+}

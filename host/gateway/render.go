@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/edgeset/edgeset/abi"
+	"github.com/edgeset/edgeset/host/deploy"
 	"github.com/edgeset/edgeset/host/engine"
 	"github.com/edgeset/edgeset/host/text"
 	"github.com/edgeset/edgeset/store"
@@ -247,7 +248,8 @@ func (x *exchange) fail(err error) {
 		}
 	}
 	if !often || x.route.refusals.pick(x.start) {
-		x.gateway.log.LogAttrs(x.gateway.ctx, level, "request failed",
+		// What a plugin says when it panics may be one of its secrets.
+		x.logOf(x.route.plugin).LogAttrs(x.gateway.ctx, level, "request failed",
 			slog.String("request", string(x.id)), slog.String("plugin", x.route.plugin.Spec.Name),
 			slog.String("route", x.route.Method+" "+x.route.Pattern), slog.Any("error", err))
 	}
@@ -257,6 +259,14 @@ func (x *exchange) fail(err error) {
 	}
 	x.takeBack()
 	x.refuse(f, e)
+}
+
+// logOf returns the log in which no secret of a plugin stands.
+func (x *exchange) logOf(p *deploy.Plugin) *slog.Logger {
+	if p.Edge == nil || p.Edge.Log == nil {
+		return x.gateway.log
+	}
+	return p.Edge.Log
 }
 
 // takeBack drops what headers say of an answer that is not given after all.

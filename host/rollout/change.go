@@ -376,6 +376,13 @@ func (c *Controller) refused(ch *change, err error) {
 		names = append(names, spec.Name)
 	}
 	names = append(names, ch.remove...)
+	c.mu.Lock()
+	for _, name := range names {
+		if c.running[name] == nil {
+			delete(c.tenants, name)
+		}
+	}
+	c.mu.Unlock()
 	e := ch.entry(strings.Join(names, " "), 0)
 	e.Error = err.Error()
 	c.config.Log.Warn("a change was refused", "action", e.Action, "deployment", e.Deployment, "by", e.By, "error", err)

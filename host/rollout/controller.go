@@ -48,6 +48,8 @@ type Controller struct {
 	migrating map[string]context.CancelFunc
 	tenants   map[string]*engine.Tenant
 
+	ours map[string]artifact.Digest // of what the host embeds, by source; of whoever has the turn
+
 	ctx        context.Context
 	cancel     context.CancelFunc
 	background sync.WaitGroup
@@ -71,11 +73,8 @@ func New(c Config) *Controller {
 		c.Drain = DefaultDrain
 	}
 	o := &Controller{config: c, loader: c.Loader, turn: make(chan struct{}, 1), running: map[string]*running{},
-		retiring: map[string]int{}, migrating: map[string]context.CancelFunc{}, tenants: map[string]*engine.Tenant{}}
+		retiring: map[string]int{}, migrating: map[string]context.CancelFunc{}, tenants: map[string]*engine.Tenant{}, ours: map[string]artifact.Digest{}}
 	o.ctx, o.cancel = context.WithCancel(context.Background())
-	o.loader.Read = func(_ context.Context, p *deploy.PluginSpec) ([]byte, error) {
-		return c.Library.Get(artifact.Digest(p.Digest))
-	}
 	o.loader.Secrets = func(ctx context.Context, deployment, plugin string, names []string) (map[string]string, error) {
 		values, _, err := c.Vault.Values(ctx, deployment, plugin, names)
 		return values, err

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"sync"
 
+	"github.com/edgeset/edgeset/host/artifact"
 	"github.com/edgeset/edgeset/host/deploy"
 	"github.com/edgeset/edgeset/host/secret"
 )
@@ -49,11 +51,29 @@ func (c *Controller) loadAll(ctx context.Context, specs []deploy.Spec, tell func
 	}()
 	defer func() { close(events); <-told }()
 	loader := c.loader
+	loader.Read = c.reading()
 	loader.Loading = func(deployment, plugin string) {
 		events <- Event{Stage: "load", Deployment: deployment, Plugin: plugin}
 	}
 	list, err := loader.LoadAll(ctx, specs)
 	return list, c.told(ctx, specs, err)
+}
+
+// reading returns what reads plugins for one load: one that many deployments have is
+// read once.
+func (c *Controller) reading() func(context.Context, *deploy.PluginSpec) ([]byte, error) {
+	var mu sync.Mutex
+	reads := map[string]func() ([]byte, error){}
+	return func(_ context.Context, p *deploy.PluginSpec) ([]byte, error) {
+		mu.Lock()
+		read := reads[p.Digest]
+		if read == nil {
+			read = sync.OnceValues(func() ([]byte, error) { return c.config.Library.Get(artifact.Digest(p.Digest)) })
+			reads[p.Digest] = read
+		}
+		mu.Unlock()
+		return read()
+	}
 }
 
 // told is an error of plugins, without the secrets that they may have said when they

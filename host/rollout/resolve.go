@@ -78,7 +78,10 @@ func (c *Controller) fetch(ctx context.Context, p *deploy.PluginSpec, from sourc
 	var wasm []byte
 	switch {
 	case strings.HasPrefix(p.Source, embeddedScheme):
-		f.ours = true
+		f.ours, f.pin = true, c.ours[p.Source]
+		if f.pin != "" && c.config.Library.Has(f.pin) {
+			return f, nil
+		}
 		wasm, err = deploy.ReadSource(c.config.Loader.Embedded, p.Source)
 	case strings.HasPrefix(p.Source, ociScheme):
 		return c.pull(ctx, p, progress)
@@ -99,6 +102,9 @@ func (c *Controller) fetch(ctx context.Context, p *deploy.PluginSpec, from sourc
 	}
 	if err == nil {
 		f.pin, err = c.config.Library.Put(wasm)
+	}
+	if err == nil && f.ours {
+		c.ours[p.Source] = f.pin
 	}
 	return f, err
 }

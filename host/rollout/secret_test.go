@@ -3,6 +3,7 @@ package rollout
 import (
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"github.com/edgeset/edgeset/host/artifact"
+	"github.com/edgeset/edgeset/host/deploy"
 	"github.com/edgeset/edgeset/store"
 )
 
@@ -32,8 +34,11 @@ func TestASecretReachesItsPluginAndNobodyElse(t *testing.T) {
 	if got := setting(); got != fmt.Sprintf("%q", password) {
 		t.Errorf("the plugin reads %s", got)
 	}
-	// A plugin that says it, in its log and on stderr.
+	// A plugin that says it, in its log and on stderr, and with its last words.
 	if a, err := r.call("GET /p/says/password", "eu.test"); err != nil || a.status != 200 {
+		t.Errorf("%+v, %v", a, err)
+	}
+	if a, err := r.call("GET /p/panics/password", "eu.test"); err != nil || a.status != 500 {
 		t.Errorf("%+v, %v", a, err)
 	}
 
@@ -53,6 +58,12 @@ func TestASecretReachesItsPluginAndNobodyElse(t *testing.T) {
 	}
 	if list, err := r.c.Secrets(t.Context(), "eu"); err != nil || len(list) != 1 || list[0].Revision != 2 {
 		t.Errorf("%+v, %v", list, err)
+	}
+	m, err := deploy.ParseManifest("m.toml", manifest(s))
+	must(t, err)
+	failed := errors.New("it said " + password + "2 and failed")
+	if err := r.c.told(t.Context(), m.Deployments, failed); err == nil || strings.Contains(err.Error(), password) || !strings.Contains(err.Error(), "and failed") {
+		t.Errorf("%v", err)
 	}
 	must(t, r.c.DeleteSecret(t.Context(), "eu", "probe", "password", Change{}))
 	refused(t, r.c.DeleteSecret(t.Context(), "eu", "probe", "password", Change{}), ErrNotFound, "password")

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/edgeset/edgeset/abi"
 	"github.com/edgeset/edgeset/host/deploy"
 	"github.com/edgeset/edgeset/host/gateway"
 	"github.com/edgeset/edgeset/host/migrate"
@@ -61,6 +62,7 @@ type starter struct {
 	fresh   bool // current is a version that is not recorded yet
 	current *version
 	canary  *version
+	before  *Version // that current takes the place of, if it is fresh; nil: none
 }
 
 func (n *starter) versions() []*version {
@@ -121,6 +123,9 @@ func (c *Controller) startPlan(ctx context.Context, m *deploy.Manifest, origin s
 		n := &starter{name: spec.Name, asked: true, fresh: true, current: &version{Version: v}}
 		if r != nil {
 			n.record = *r
+		}
+		if now != nil {
+			n.before = now.current.Version
 		}
 		n.Previous, n.Last = n.Current, n.Last+1
 		v.Number, n.Current, n.Since = n.Last, n.Last, v.At
@@ -208,7 +213,9 @@ func (c *Controller) startLoad(ctx context.Context, list []*starter) error {
 			versions, specs = append(versions, v), append(specs, spec)
 		}
 	}
-	loaded, err := c.loader.LoadAll(ctx, specs)
+	loader := c.loader
+	loader.Read = c.reading()
+	loaded, err := loader.LoadAll(ctx, specs)
 	if err == nil {
 		for i, v := range versions {
 			v.deployment = loaded[i]
@@ -225,7 +232,7 @@ func (c *Controller) startLoad(ctx context.Context, list []*starter) error {
 			if i < 0 {
 				continue
 			}
-			if v.deployment, err = c.loader.Load(ctx, specs[i]); err != nil {
+			if v.deployment, err = loader.Load(ctx, specs[i]); err != nil {
 				if err = c.cannotStart(n, v, c.told(ctx, specs[i:i+1], err)); err != nil {
 					return err
 				}
@@ -298,13 +305,20 @@ func (c *Controller) startServing(ctx context.Context, list []*starter, origin s
 	return err
 }
 
-// startCheck refuses a new version that cannot work with the data that are there.
+// startCheck refuses a new version that cannot work with the data that are there, or
+// after which there would be no way back.
 func (c *Controller) startCheck(ctx context.Context, n *starter) error {
 	if n.current == nil {
 		return nil
 	}
 	for _, p := range n.current.deployment.Plugins {
-		if _, err := migrate.NewPlan(ctx, c.config.Store, n.name, p.Spec.Name, p.Desc.Schema, nil, false); err != nil {
+		var serving *abi.Schema
+		if n.before != nil {
+			if i := slices.IndexFunc(n.before.Plugins, func(old Plugin) bool { return old.Name == p.Spec.Name }); i >= 0 {
+				serving = &abi.Schema{Version: n.before.Plugins[i].Schema}
+			}
+		}
+		if _, err := migrate.NewPlan(ctx, c.config.Store, n.name, p.Spec.Name, p.Desc.Schema, serving, false); err != nil {
 			return fmt.Errorf("rollout: %w", err)
 		}
 	}

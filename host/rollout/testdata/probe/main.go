@@ -30,6 +30,9 @@ func init() {
 		println("it is", r.Config(r.Param("name"), ""))
 		return nil
 	})
+	f.GET("/p/panics/:name", func(w *guest.Response, r *guest.Request) error {
+		panic("it is " + r.Config(r.Param("name"), ""))
+	})
 	guest.Serve(p)
 }
 

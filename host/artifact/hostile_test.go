@@ -327,7 +327,8 @@ func TestARegistryThatSendsNothingIsLeft(t *testing.T) {
 
 func TestARegistryElsewhereDoesNotLeadHere(t *testing.T) {
 	g := guard{base: http.DefaultTransport}
-	for _, url := range []string{"https://127.0.0.1:1/x", "https://localhost/x", "https://[::1]/x", "http://example.org/x"} {
+	for _, url := range []string{"https://127.0.0.1:1/x", "https://localhost/x", "https://[::1]/x", "http://example.org/x",
+		"https://0.0.0.0:1/x", "https://[::]:1/x", "https://localhost.:1/x", "https://a.localhost:1/x", "https://[::ffff:127.0.0.1]:1/x"} {
 		req, err := http.NewRequestWithContext(t.Context(), "GET", url, nil)
 		if err != nil {
 			t.Fatal(err)

@@ -127,6 +127,15 @@ func (l *Library) Has(d Digest) bool {
 	return err == nil && info.Mode().IsRegular()
 }
 
+// Size returns the bytes of a plugin; 0 if the library has it not.
+func (l *Library) Size(d Digest) int64 {
+	info, err := os.Stat(l.file(d))
+	if err != nil {
+		return 0
+	}
+	return info.Size()
+}
+
 // Prune removes the plugins that are not used and were put in longer ago than older.
 func (l *Library) Prune(used map[Digest]bool, older time.Duration) error {
 	l.mu.Lock()

@@ -121,6 +121,14 @@ func (r Reference) local() bool {
 	return loopback(strings.Trim(host, "[]"))
 }
 
+// leadsHere tells whether a host, without a port, may be this machine: also by a name or
+// an address that is none of its own.
+func leadsHere(host string) bool {
+	name := strings.ToLower(strings.TrimSuffix(host, "."))
+	a, err := netip.ParseAddr(host)
+	return loopback(name) || strings.HasSuffix(name, ".localhost") || err == nil && a.Unmap().IsUnspecified()
+}
+
 // loopback tells whether a host, without a port, is this machine.
 func loopback(host string) bool {
 	if strings.EqualFold(host, "localhost") {

@@ -141,9 +141,9 @@ type guard struct {
 }
 
 func (g *guard) RoundTrip(req *http.Request) (*http.Response, error) {
-	here := loopback(req.URL.Hostname())
+	here := leadsHere(req.URL.Hostname())
 	switch {
-	case req.URL.Scheme != "https" && !(g.local && here):
+	case req.URL.Scheme != "https" && !(g.local && loopback(req.URL.Hostname())):
 		return nil, fmt.Errorf("it leads to %s over %s: want https", clean(req.URL.Host), clean(req.URL.Scheme))
 	case here && !g.local:
 		return nil, fmt.Errorf("it leads to %s, which is this machine", clean(req.URL.Host))

@@ -57,7 +57,6 @@ type Plugin struct {
 	Spec      PluginSpec
 	Desc      *abi.Description
 	Digest    string   // of its Wasm: "sha256:…"
-	Size      int      // of its Wasm, in bytes
 	Functions []string // by route, of an Extism plugin; nil for one that speaks abi
 	Edge      *edge.Plugin
 	Runner    Runner
@@ -178,18 +177,19 @@ func (d *Deployment) checkAuthenticator() error {
 	return nil
 }
 
-// wasm reads a plugin, which has to be the one that the manifest means.
+// wasm reads a plugin, which has to be the one that the manifest means. One that is
+// read by its digest is left to be read by the engine, if that does not know it already.
 func (l *Loader) wasm(ctx context.Context, spec *PluginSpec) (wasm []byte, digest string, err error) {
-	if l.Read != nil {
+	switch {
+	case l.Read != nil && spec.Digest != "":
+		return nil, spec.Digest, nil
+	case l.Read != nil:
 		wasm, err = l.Read(ctx, spec)
-	} else {
+	default:
 		wasm, err = ReadSource(l.Embedded, spec.Source)
 	}
 	if err != nil {
 		return nil, "", err
-	}
-	if l.Read != nil && spec.Digest != "" {
-		return wasm, spec.Digest, nil // the library has checked it
 	}
 	sum := sha256.Sum256(wasm)
 	if digest = "sha256:" + hex.EncodeToString(sum[:]); spec.Digest != "" && digest != spec.Digest {
@@ -239,7 +239,7 @@ func (l *Loader) plugin(ctx context.Context, d *Deployment, spec PluginSpec) (*P
 	if err != nil {
 		return nil, err
 	}
-	p := &Plugin{Spec: spec, Digest: digest, Size: len(wasm), Edge: &edge.Plugin{
+	p := &Plugin{Spec: spec, Digest: digest, Edge: &edge.Plugin{
 		Name: spec.Name, Config: config, Grants: spec.Grants, Log: log, Pictures: l.Pictures,
 	}}
 	if len(spec.Egress) > 0 {
@@ -265,6 +265,7 @@ func (l *Loader) plugin(ctx context.Context, d *Deployment, spec PluginSpec) (*P
 	}
 	v, err := l.Engine.Load(ctx, wasm, engine.Options{
 		Digest: strings.TrimPrefix(digest, "sha256:"),
+		Read:   func() ([]byte, error) { return l.Read(ctx, &spec) },
 		Tenant: d.Tenant,
 		Name:   spec.Name,
 		Stderr: func(line string) {

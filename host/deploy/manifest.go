@@ -46,7 +46,7 @@ type ProbeSpec struct {
 type CanaryRule struct {
 	MinRequests int     `toml:"min_requests"` // of the canary, before it is judged; default 100
 	MaxErrors   float64 `toml:"max_errors"`   // by which its share of 5xx may be above the current version's; default 0.01
-	MaxP99      float64 `toml:"max_p99"`      // times the current version's p99, and 5 ms more; default 2
+	MaxP99      float64 `toml:"max_p99"`      // times the current version's p99, and 5 ms more, once both have answered 10 times MinRequests; default 2
 }
 
 // DefaultCanary is the rule for a deployment whose manifest has none.

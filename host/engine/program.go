@@ -196,6 +196,11 @@ func (e *Engine) program(ctx context.Context, wasm []byte, o *Options) (*program
 			return p, nil
 		}
 	}
+	if wasm == nil && o.Read != nil {
+		if wasm, err = o.Read(); err != nil {
+			return nil, err
+		}
+	}
 	p := &program{key: key, refs: 1, images: make(map[imageKey]*image)}
 	p.rt = wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfig().
 		WithCompilationCache(e.cache).

@@ -22,6 +22,9 @@ type Options struct {
 	// it: to compute it takes longer than to load a plugin that is loaded already.
 	// Empty: it is computed.
 	Digest string
+	// Read returns the plugin's Wasm, for who calls Load without: it is read only if it is
+	// not known by its Digest, which has to be there then.
+	Read func() ([]byte, error)
 
 	// MemoryLimit is how much memory an instance can have, in bytes, rounded
 	// down to 64 KiB. A Go plugin needs about 4 MiB to start and 16 to work.

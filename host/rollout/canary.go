@@ -213,6 +213,10 @@ const (
 	earlyShare  = 0.5
 )
 
+// quantile is how many times min_requests it takes to judge a p99: that of a hundred
+// requests is the one that met the garbage collector.
+const quantile = 10
+
 // slack is by how much p99 may be larger in any case, in milliseconds: the quantile of a
 // few requests that take no time at all moves by as much.
 const slack = 5
@@ -222,12 +226,12 @@ func judge(rule deploy.CanaryRule, current, canary gateway.VersionStats) string 
 	rate := func(s gateway.VersionStats) float64 { return float64(s.Errors) / float64(max(s.Requests, 1)) }
 	bad, usual := rate(canary), rate(current)
 	early := canary.Errors >= earlyErrors && bad-usual > earlyShare
-	enough := canary.Requests >= uint64(rule.MinRequests)
+	enough, many := canary.Requests >= uint64(rule.MinRequests), uint64(rule.MinRequests)*quantile
 	switch {
 	case (enough || early) && bad-usual > rule.MaxErrors:
 		return fmt.Sprintf("%.2f %% of its %d requests failed (%d trapped), and %.2f %% of those of the current version; max_errors allows %.2f %% more",
 			bad*100, canary.Requests, canary.Traps, usual*100, rule.MaxErrors*100)
-	case enough && current.Requests >= uint64(rule.MinRequests) && canary.P99 > rule.MaxP99*current.P99+slack:
+	case canary.Requests >= many && current.Requests >= many && canary.P99 > rule.MaxP99*current.P99+slack:
 		return fmt.Sprintf("its p99 is %.1f ms, that of the current version %.1f ms; max_p99 allows %g times as much and %d ms",
 			canary.P99, current.P99, rule.MaxP99, slack)
 	}

@@ -176,7 +176,7 @@ func TestABadCanaryIsTakenBackByItself(t *testing.T) {
 	for fault, want := range map[string]string{"error": "(0 trapped)", "trap": "% of its", "slow": "p99"} {
 		t.Run(fault, func(t *testing.T) {
 			r := started(t)
-			const rule = "[deployment.canary]\nmin_requests = 20\nmax_p99 = 1.1\n"
+			const rule = "[deployment.canary]\nmin_requests = 5\nmax_p99 = 1.1\n"
 			r.deploy(spec{name: "eu", mark: "a", more: rule})
 			r.try(spec{name: "eu", mark: "b", fault: fault, more: rule}, Canary{Share: 0.5, Steps: []float64{1}, Every: Duration(time.Hour)})
 			n := 0
@@ -249,8 +249,8 @@ func TestHowACanaryIsJudged(t *testing.T) {
 		{"half of the first fail", stats(1000, 0, 10), stats(20, 10, 10), false},
 		{"slow", stats(1000, 0, 10), stats(1000, 0, 25.1), true},
 		{"not too slow", stats(1000, 0, 10), stats(1000, 0, 25), false},
-		{"slow, and few to compare with", stats(99, 0, 10), stats(1000, 0, 100), false},
-		{"slow, and few", stats(1000, 0, 10), stats(99, 0, 100), false},
+		{"slow, and few to compare with", stats(999, 0, 10), stats(1000, 0, 100), false},
+		{"slow, and few", stats(1000, 0, 10), stats(999, 0, 100), false},
 	} {
 		if why := judge(rule, f.current, f.canary); (why != "") != f.bad {
 			t.Errorf("%s: %q", f.name, why)

@@ -53,7 +53,7 @@ func TestADeployMakesNumberedVersions(t *testing.T) {
 	if v.Number != 2 || v.Deployment != "eu" || v.Origin != FromDeploy || v.By != "ann" || v.Message != "for a try" || time.Since(v.At) > time.Hour {
 		t.Errorf("%+v", v)
 	}
-	want := Plugin{Name: "probe", Source: "embedded:probe", Digest: string(artifact.DigestOf(probe(t, "one"))), Size: len(probe(t, "one")), Version: "one", Signer: byHost}
+	want := Plugin{Name: "probe", Source: "embedded:probe", Digest: string(artifact.DigestOf(probe(t, "one"))), Size: int64(len(probe(t, "one"))), Version: "one", Signer: byHost}
 	if len(v.Plugins) != 1 || v.Plugins[0] != want || !strings.Contains(v.Manifest, want.Digest) {
 		t.Errorf("%+v", v)
 	}
@@ -352,6 +352,7 @@ func TestAPluginThatCannotBeReadAnyMore(t *testing.T) {
 	r.deploy(spec{name: "eu", mark: "b"})
 	file := filepath.Join(r.dir, "plugins", two.Hex()+".wasm")
 	must(t, os.WriteFile(file, []byte("damaged"), 0o600))
+	r.forget()
 	_, err = r.c.Rollback(t.Context(), "eu", 1, Change{})
 	refused(t, err, nil, `plugin "probe"`, "damaged")
 	must(t, os.Remove(file))

@@ -36,7 +36,7 @@ func (c *Controller) load(ctx context.Context, list []*candidate, tell func(Even
 func (v *Version) complete(d *deploy.Deployment) {
 	d.Version = v.Number
 	for i, p := range d.Plugins {
-		v.Plugins[i].Size, v.Plugins[i].Version, v.Plugins[i].Schema = p.Size, p.Desc.Version, p.Desc.Schema.Version
+		v.Plugins[i].Version, v.Plugins[i].Schema = p.Desc.Version, p.Desc.Schema.Version
 	}
 }
 

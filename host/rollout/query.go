@@ -38,7 +38,7 @@ func (c *Controller) Status(name string) (Status, bool) {
 }
 
 func (c *Controller) status(name string, r *running) Status {
-	s := Status{Name: name, Revision: r.Revision, Current: r.Current, Canary: r.Canary, Ended: r.Ended, Hosts: []string{}, Serving: []Serving{}}
+	s := Status{Name: name, Revision: r.Revision, Current: r.Current, Previous: r.Previous, Canary: r.Canary, Ended: r.Ended, Hosts: []string{}, Serving: []Serving{}}
 	for _, v := range []*version{r.current, r.canary} {
 		if v == nil {
 			continue
@@ -60,21 +60,52 @@ func (c *Controller) note(e Entry) {
 	}
 }
 
-// SetSecret sets a secret of a plugin, which has it from the next deploy on.
+// SetSecret sets a secret of a plugin, which has it from the next deploy on, or the next
+// start of the host.
 func (c *Controller) SetSecret(ctx context.Context, deployment, plugin, name, value string, ch Change) error {
-	_, err := c.config.Vault.Set(ctx, deployment, plugin, name, value)
+	end, err := c.begin(ctx, deployment, ch.Expect)
+	if err != nil {
+		return err
+	}
+	defer end()
+	_, err = c.config.Vault.Set(ctx, deployment, plugin, name, value)
 	c.noteSecret("secret set", deployment, plugin, name, ch, err)
 	return err
 }
 
-// DeleteSecret removes a secret of a plugin. What serves keeps it until the next deploy.
+// DeleteSecret removes a secret of a plugin, unless a version that serves names it: that
+// could not be loaded again.
 func (c *Controller) DeleteSecret(ctx context.Context, deployment, plugin, name string, ch Change) error {
-	found, err := c.config.Vault.Delete(ctx, deployment, plugin, name)
+	end, err := c.begin(ctx, deployment, ch.Expect)
+	if err != nil {
+		return err
+	}
+	defer end()
+	found := true
+	if v := c.running[deployment].naming(plugin + "/" + name); v != nil {
+		err = fmt.Errorf("rollout: deployment %q: secret %q of plugin %q: %w: version %d serves and names it: want a version first that does not",
+			deployment, name, plugin, ErrRefused, v.Number)
+	} else {
+		found, err = c.config.Vault.Delete(ctx, deployment, plugin, name)
+	}
 	if err == nil && !found {
 		err = fmt.Errorf("rollout: deployment %q: secret %q of plugin %q: %w", deployment, name, plugin, ErrNotFound)
 	}
 	c.noteSecret("secret remove", deployment, plugin, name, ch, err)
 	return err
+}
+
+// naming returns a version that serves and was given a secret; nil: there is none.
+func (r *running) naming(secret string) *version {
+	if r == nil {
+		return nil
+	}
+	for _, v := range []*version{r.current, r.canary} {
+		if v != nil && v.Secrets[secret] > 0 {
+			return v
+		}
+	}
+	return nil
 }
 
 func (c *Controller) noteSecret(action, deployment, plugin, name string, ch Change, err error) {

@@ -51,7 +51,7 @@ func (c *Controller) resolve(ctx context.Context, spec *deploy.Spec, from source
 			errs = append(errs, fmt.Errorf("deployment %q: plugin %q: %w", spec.Name, p.Name, err))
 			continue
 		}
-		plugins[i] = Plugin{Name: p.Name, Source: p.Source, Digest: p.Digest, Signer: signer, Signature: found.signature}
+		plugins[i] = Plugin{Name: p.Name, Source: p.Source, Digest: p.Digest, Size: c.config.Library.Size(found.pin), Signer: signer, Signature: found.signature}
 	}
 	return plugins, errors.Join(errs...)
 }

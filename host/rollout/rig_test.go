@@ -75,6 +75,7 @@ type rig struct {
 	keys     *artifact.Keys
 	embedded fstest.MapFS
 	drain    time.Duration
+	engine   *engine.Engine
 
 	store   *badgerstore.Store
 	library *artifact.Library
@@ -94,20 +95,44 @@ func probe(t testing.TB, build string) []byte {
 	return wasmtest.BuildVariant(t, dir, wasmtest.Edit{File: dir + "/main.go", Old: `const build = "one"`, New: fmt.Sprintf("const build = %q", build)})
 }
 
+func newEngine(t testing.TB) (*engine.Engine, error) {
+	return engine.New(engine.Config{CacheDir: wasmtest.CacheDir(t), Logger: slog.New(slog.DiscardHandler)})
+}
+
+// forget restarts with an engine that has not loaded anything yet, as that of another
+// process.
+func (r *rig) forget() {
+	r.t.Helper()
+	fresh, err := newEngine(r.t)
+	must(r.t, err)
+	old := r.engine
+	r.engine = fresh
+	r.restart()
+	if old != shared.engine {
+		must(r.t, old.Close(context.Background()))
+	}
+}
+
 func newRig(t testing.TB) *rig {
 	t.Helper()
 	shared.once.Do(func() {
-		shared.engine, shared.err = engine.New(engine.Config{CacheDir: wasmtest.CacheDir(t), Logger: slog.New(slog.DiscardHandler)})
+		shared.engine, shared.err = newEngine(t)
 	})
 	if shared.err != nil {
 		t.Fatal(shared.err)
 	}
 	transport := &http.Transport{MaxIdleConnsPerHost: 100, DisableCompression: true}
-	r := &rig{t: t, dir: t.TempDir(), log: &buffer{}, drain: 20 * time.Second,
+	r := &rig{t: t, dir: t.TempDir(), log: &buffer{}, drain: 20 * time.Second, engine: shared.engine,
 		client:   &http.Client{Transport: transport, Timeout: time.Minute},
 		embedded: fstest.MapFS{"probe.wasm": {Data: probe(t, "one")}}}
 	r.open()
-	t.Cleanup(func() { r.close(); transport.CloseIdleConnections() })
+	t.Cleanup(func() {
+		r.close()
+		transport.CloseIdleConnections()
+		if r.engine != shared.engine {
+			must(t, r.engine.Close(context.Background()))
+		}
+	})
 	return r
 }
 
@@ -124,7 +149,7 @@ func (r *rig) open() {
 	must(r.t, err)
 	r.gateway = gateway.New(gateway.Config{Store: r.store, Log: log, Proxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}})
 	r.c = New(Config{Store: r.store, Gateway: r.gateway, Library: r.library, Keys: r.keys, Vault: vault, Log: log, Drain: r.drain,
-		Loader: deploy.Loader{Engine: shared.engine, Embedded: r.embedded, Log: log}})
+		Loader: deploy.Loader{Engine: r.engine, Embedded: r.embedded, Log: log}})
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	must(r.t, err)
 	r.addr, r.served = l.Addr().String(), make(chan error, 1)

@@ -65,6 +65,9 @@ func TestASecretReachesItsPluginAndNobodyElse(t *testing.T) {
 	if err := r.c.told(t.Context(), m.Deployments, failed); err == nil || strings.Contains(err.Error(), password) || !strings.Contains(err.Error(), "and failed") {
 		t.Errorf("%v", err)
 	}
+	refused(t, r.c.DeleteSecret(t.Context(), "eu", "probe", "password", Change{}), ErrRefused, "version 2 serves and names it")
+	refused(t, r.c.DeleteSecret(t.Context(), "eu", "probe", "password", Change{Expect: 1}), ErrStale, "the revision is 2")
+	r.wants(r.deploy(spec{name: "eu", mark: "a"}), "eu swapped 3 2")
 	must(t, r.c.DeleteSecret(t.Context(), "eu", "probe", "password", Change{}))
 	refused(t, r.c.DeleteSecret(t.Context(), "eu", "probe", "password", Change{}), ErrNotFound, "password")
 	_, err = r.c.Deploy(t.Context(), request(spec{name: "eu", mark: "b", plugin: s.plugin}))

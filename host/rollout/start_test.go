@@ -137,7 +137,7 @@ func TestAVersionThatCannotBeLoadedDoesNotStopTheOthers(t *testing.T) {
 	r.ask(q)
 	file := filepath.Join(r.dir, "plugins", two.Hex()+".wasm")
 	must(t, os.WriteFile(file, []byte("damaged"), 0o600))
-	r.restart()
+	r.forget()
 	r.wantMark("us", "a")
 	if m := r.mark("eu"); m != "" {
 		t.Errorf("eu is answered by %s", m)

@@ -33,8 +33,8 @@ type Version struct {
 type Plugin struct {
 	Name      string `json:"name"`
 	Source    string `json:"source"`
-	Digest    string `json:"digest"` // "sha256:…"
-	Size      int    `json:"size"`
+	Digest    string `json:"digest"`            // "sha256:…"
+	Size      int64  `json:"size"`              // of its Wasm, in bytes
 	Version   string `json:"version,omitempty"` // as it says of itself
 	Schema    int    `json:"schema,omitempty"`  // version of its data; 0: it does not say
 	Signer    string `json:"signer,omitempty"`  // id of the key that has signed it
@@ -55,12 +55,13 @@ type Status struct {
 	Hosts    []string `json:"hosts"`
 	Revision int64    `json:"revision"` // rises with each change
 	Current  int      `json:"current"`
+	Previous int      `json:"previous,omitempty"` // that served before; 0: none
 	// Serving are the versions that answer requests: the current one first, then the
 	// canary, if there is one.
 	Serving []Serving `json:"serving"`
 	Canary  *Canary   `json:"canary,omitempty"`
-	// Ended says how the last canary ended, if there was one: "promoted", or "taken
-	// back: …" with the reason.
+	// Ended says how the last canary ended, if there was one: "version 4 was promoted",
+	// or "version 4 was taken back: " and why.
 	Ended string `json:"ended,omitempty"`
 	// Migrations are those that are under way, or have yet to be finished.
 	Migrations []migrate.Status `json:"migrations,omitempty"`

@@ -288,3 +288,27 @@ func TestValueLogIsCollected(t *testing.T) {
 		t.Errorf("there were %d value-log files, now %d", before, after)
 	}
 }
+
+func TestFilesThatAKillHasLeftEmptyDoNotKeepAStoreFromOpening(t *testing.T) {
+	options := Options{Dir: t.TempDir(), Durability: Process}
+	s := openTest(t, options, time.Now)
+	if err := s.Update(ctx, "a", putting("k")); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"00097.mem", "00099.mem", "000098.vlog", "000099.vlog"} {
+		if err := os.WriteFile(filepath.Join(options.Dir, name), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s, err := Open(options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if !has(t, s, "a", "k") {
+		t.Error("what was written is gone")
+	}
+}

@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"github.com/dgraph-io/badger/v4"
+	"github.com/dgraph-io/ristretto/v2/z"
 
 	"github.com/edgeset/edgeset/store"
 )
@@ -53,6 +54,23 @@ func Open(options Options) (*Store, error) {
 	return open(options, time.Now)
 }
 
+// maxBegun bounds the files that a kill can have left behind as they were begun: a
+// memtable and a value log at a time, which several kills may have done.
+const maxBegun = 16
+
+// openBadger opens Badger's files. It makes new ones in two steps, and one that was
+// killed in between finds an empty file, of which it says that it is new, and gives up;
+// it has completed it by then, so that the next try comes further. Badger puts that
+// into the text of its error alone.
+func openBadger(o badger.Options) (db *badger.DB, err error) {
+	for range maxBegun {
+		if db, err = badger.OpenManaged(o); err == nil || !strings.Contains(err.Error(), z.NewFile.Error()) {
+			break
+		}
+	}
+	return db, err
+}
+
 func open(options Options, now func() time.Time) (*Store, error) {
 	if err := options.validate(); err != nil {
 		return nil, err
@@ -60,7 +78,7 @@ func open(options Options, now func() time.Time) (*Store, error) {
 	s := &Store{log: options.logger(), now: now, stop: make(chan struct{})}
 	s.scratches.New = newScratch
 	sink := logSink{log: s.log, unsynced: func() { s.committer.unsynced.Store(true) }}
-	db, err := badger.OpenManaged(options.badger(sink))
+	db, err := openBadger(options.badger(sink))
 	if err != nil {
 		return nil, openError(options.Dir, err)
 	}

@@ -4,7 +4,7 @@
 PLUGINS := posts sharing signing status
 WASM    := $(PLUGINS:%=build/%.wasm)
 GUEST   := $(shell find abi plugins -name '*.go' -not -name '*_test.go' 2>/dev/null) go.mod
-HOST    := $(shell find abi cmd host plugins store -name '*.go' -not -name '*_test.go' 2>/dev/null) go.mod
+HOST    := $(shell find abi cmd host plugins store -name '*.go' -not -name '*_test.go' 2>/dev/null) $(wildcard cmd/edgeset/template/*) go.mod
 
 # What tests and benchmarks need of npm, at exact versions: clients of socket.io, an
 # OpenID Connect provider, MD5 for a form, a server of socket.io to compare with.
@@ -39,7 +39,7 @@ build/%.wasm: $(GUEST)
 
 # What tests need besides Go and Node: a C compiler for the race detector, PHP for
 # a sample of the posts API's own document, an OpenID 2.0 provider, readers of feeds,
-# of property lists and of XML. As root they are installed, otherwise make says what
+# of property lists and of XML, a registry of plugins and a tool for signatures. As root they are installed, otherwise make says what
 # is missing. A browser is large, and its tests are skipped where there is none.
 .PHONY: tools
 tools:
@@ -50,6 +50,8 @@ tools:
 	/usr/bin/python3 -c 'import feedparser' 2>/dev/null || missing="$$missing python3-feedparser"; \
 	command -v xmllint >/dev/null || missing="$$missing libxml2-utils"; \
 	command -v plistutil >/dev/null || missing="$$missing libplist-utils"; \
+	command -v docker-registry >/dev/null || missing="$$missing docker-registry"; \
+	command -v minisign >/dev/null || missing="$$missing minisign"; \
 	test -z "$$missing" || { test "$$(id -u)" = 0 && command -v apt-get >/dev/null && \
 		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing; } || { \
 		echo "make: the tests need these Debian packages: please install$$missing"; exit 1; }
@@ -88,6 +90,12 @@ bench-peers: build $(PEERS) ## compare over HTTP with other hosts, workerd and N
 .PHONY: soak
 soak: build ## share and view for a minute: 200 sharers, 1,000 viewers
 	go test -count 1 -run '^TestSoak$$' -timeout 10m -v ./cmd/edgeset -soak
+
+.PHONY: swap-drill
+swap-drill: export EDGESET_REQUIRE_TOOLS := 1
+swap-drill: build tools ## swap all plugins 200 times under load (minutes); writes build/swap-drill.json
+	@rm -f build/swap-drill.json
+	go test ./cmd/edgeset -count 1 -run '^TestSwapDrill$$' -v -timeout 30m -args -drill 200 -drill.out $(CURDIR)/build/swap-drill.json
 
 .PHONY: fmt
 fmt: ## format the code

@@ -5,15 +5,11 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
-	"io"
-	"net/http"
 	"net/url"
 	"os"
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/edgeset/edgeset/host/admin"
 )
 
 const appUsage = `edgeset app manages the applications that may call the API.
@@ -55,19 +51,6 @@ func app(args []string) error {
 	}
 	fmt.Fprintf(os.Stderr, "edgeset app: there is no command %q\n\n%s", args[0], appUsage)
 	return errUsage
-}
-
-// operator is the way to a deployment's routes for operators.
-type operator struct {
-	admin, data, deployment *string
-}
-
-func operatorFlags(f flags) operator {
-	return operator{
-		admin:      f.String("admin", "127.0.0.1:8081", "address of the admin API"),
-		data:       f.String("data", "data", "folder of the state, which has the admin token unless "+admin.TokenEnv+" is set"),
-		deployment: f.String("deployment", "default", "name of the deployment"),
-	}
 }
 
 // appFields are the flags of what can be set of an application.
@@ -247,36 +230,4 @@ func (a appID) parse(args []string) (string, error) {
 		return "", misused("%s: --id: want the id of an application", strings.TrimPrefix(a.Name(), "edgeset "))
 	}
 	return "/apps/" + url.PathEscape(*a.id), nil
-}
-
-// print sends a request to the signing plugin's routes for operators and prints
-// the answer.
-func (o operator) print(method, path string, body []byte) error {
-	token, err := admin.Token(*o.data, false)
-	if err != nil {
-		return err
-	}
-	target := fmt.Sprintf("http://%s/v1/deployments/%s/plugins/signing%s", *o.admin, url.PathEscape(*o.deployment), path)
-	req, err := http.NewRequest(method, target, bytes.NewReader(body))
-	if err != nil {
-		return err
-	}
-	req.Header.Set("Authorization", "Bearer "+token)
-	req.Header.Set("Content-Type", "application/json")
-	resp, err := (&http.Client{Timeout: 30 * time.Second}).Do(req)
-	if err != nil {
-		return fmt.Errorf("the admin API: %w", err)
-	}
-	defer resp.Body.Close()
-	answer, err := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
-	if err != nil {
-		return fmt.Errorf("the admin API: %w", err)
-	}
-	if resp.StatusCode >= 300 {
-		return fmt.Errorf("the admin API: %s: %s", resp.Status, bytes.TrimSpace(answer))
-	}
-	if len(answer) > 0 {
-		fmt.Println(string(bytes.TrimSpace(answer)))
-	}
-	return nil
 }

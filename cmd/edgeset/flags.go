@@ -64,6 +64,23 @@ func (f flags) parseWithArgs(args []string) ([]string, error) {
 	return f.Args(), nil
 }
 
+// parseAnywhere is parseWithArgs for a command whose flags may stand before, between and
+// behind what else it takes.
+func (f flags) parseAnywhere(args []string) (found []string, err error) {
+	rest, err := f.parseWithArgs(args)
+	for err == nil && len(rest) > 0 {
+		if at := len(args) - len(rest); at > 0 && args[at-1] == "--" { // no flags behind it
+			return append(found, rest...), nil
+		}
+		found, args = append(found, rest[0]), rest[1:]
+		if err = f.Parse(args); err != nil && !errors.Is(err, flag.ErrHelp) {
+			err = errUsage
+		}
+		rest = f.Args()
+	}
+	return found, err
+}
+
 // version is what the module was built as.
 func version() string {
 	info, ok := debug.ReadBuildInfo()

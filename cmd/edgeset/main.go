@@ -11,6 +11,12 @@ import (
 const usage = `edgeset serves API families from WebAssembly plugins.
 
   edgeset serve            serve the deployments of a manifest, or the default one
+  edgeset dev              serve plugins while they are written: built and swapped when their sources change
+  edgeset deploy FILE      have the deployments of a manifest served, without anybody noticing the change
+  edgeset deploy list      print what is deployed
+  edgeset deploy rollback  have an older version of a deployment serve again
+  edgeset secret set       keep a setting of a plugin apart from the manifest
+  edgeset audit            print who changed what
   edgeset app create       make an application: the id and secret of an API client
   edgeset app list         list the applications
   edgeset app approve      let an application in that a developer has asked for
@@ -18,7 +24,7 @@ const usage = `edgeset serves API families from WebAssembly plugins.
   edgeset plugin compile   compile plugins ahead of time
   edgeset version          print the version
 
-"edgeset COMMAND --help" tells the flags of a command.
+"edgeset COMMAND --help" tells the flags of a command, or the commands of a group.
 `
 
 // errUsage ends the process with status 2: the command line is wrong, and what
@@ -53,6 +59,14 @@ func run(args []string) error {
 	switch args[0] {
 	case "serve":
 		return serve(args[1:])
+	case "dev":
+		return dev(args[1:])
+	case "deploy":
+		return deployCommand(args[1:])
+	case "secret":
+		return secretCommand(args[1:])
+	case "audit":
+		return audit(args[1:])
 	case "app":
 		return app(args[1:])
 	case "plugin":

@@ -18,11 +18,20 @@ import (
 
 const pluginUsage = `edgeset plugin works on plugins.
 
-  edgeset plugin compile [SOURCE...]   compile plugins ahead of time, into the cache of a server
+  edgeset plugin new NAME                write a plugin to start from
+  edgeset plugin compile [SOURCE...]     compile plugins ahead of time, into the cache of a server
+  edgeset plugin inspect SOURCE          tell what a plugin serves, and what it asks for
+  edgeset plugin push SOURCE REFERENCE   put a plugin into an OCI registry; prints where it is, with its digest
+  edgeset plugin pull REFERENCE          fetch a plugin from an OCI registry into a file
+  edgeset plugin keygen FILE             make a key to sign plugins with: FILE, and FILE.pub for those who trust it
+  edgeset plugin sign FILE...            sign plugins: FILE.minisig beside each of them
 
-A SOURCE is the file of a plugin, "embedded:NAME" for one that edgeset embeds, or
-"embedded" for all of these. Without any, what "edgeset serve" with the same
---config would load is compiled.
+A SOURCE is the file of a plugin, "embedded:NAME" for one that edgeset embeds, or a
+REFERENCE to one in a registry, "oci://HOST[:PORT]/REPOSITORY[:TAG][@sha256:DIGEST]".
+"embedded" is all that edgeset embeds, to be compiled; without any SOURCE, what
+"edgeset serve" with the same --config would load is compiled.
+
+"edgeset plugin COMMAND --help" tells the flags of a command.
 `
 
 func plugin(args []string) error {
@@ -33,6 +42,18 @@ func plugin(args []string) error {
 	switch args[0] {
 	case "compile":
 		return pluginCompile(args[1:])
+	case "inspect":
+		return pluginInspect(args[1:])
+	case "push":
+		return pluginPush(args[1:])
+	case "pull":
+		return pluginPull(args[1:])
+	case "keygen":
+		return pluginKeygen(args[1:])
+	case "sign":
+		return pluginSign(args[1:])
+	case "new":
+		return pluginNew(args[1:])
 	case "help", "-h", "--help":
 		fmt.Print(pluginUsage)
 		return nil
@@ -44,11 +65,11 @@ func plugin(args []string) error {
 // pluginCompile prints a line for each plugin: its digest, the bytes of its code,
 // whether it was compiled or cached, the time that took, and its source.
 func pluginCompile(args []string) error {
-	f := newFlags("plugin compile", "compile plugins ahead of time: files, \"embedded:NAME\", \"embedded\", or those of the manifest")
+	f := newFlags("plugin compile", "compile plugins ahead of time: files, \"embedded:NAME\", \"embedded\", \"oci://…\", or those of the manifest")
 	config := f.String("config", "", "manifest with the plugins (TOML); none: the plugins that ship with edgeset")
 	data := f.String("data", "data", "folder of the state")
 	cache := f.String("cache", "", "folder of compiled plugins; none: \"cache\" in the folder of the state")
-	sources, err := f.parseWithArgs(args)
+	sources, err := f.parseAnywhere(args)
 	if err != nil {
 		return err
 	}
@@ -89,12 +110,12 @@ func pluginCompile(args []string) error {
 const embeddedSource = "embedded"
 
 func compileSource(ctx context.Context, e *engine.Engine, source string) error {
-	wasm, err := deploy.ReadSource(plugins.Wasm(), source)
+	p, err := readSource(ctx, source)
 	if err != nil {
 		return err
 	}
 	begin := time.Now()
-	c, err := e.Compile(ctx, source, wasm)
+	c, err := e.Compile(ctx, source, p.Wasm)
 	if err != nil {
 		return err
 	}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/edgeset/edgeset/host"
+	"github.com/edgeset/edgeset/host/artifact"
 	"github.com/edgeset/edgeset/host/deploy"
 	"github.com/edgeset/edgeset/plugins"
 	"github.com/edgeset/edgeset/store/badgerstore"
@@ -24,6 +25,7 @@ func serve(args []string) error {
 	listen := f.String("listen", "127.0.0.1:8080", "address of the gateway")
 	admin := f.String("admin", "127.0.0.1:8081", "address of the admin API")
 	data := f.String("data", "data", "folder of the state")
+	keys := f.String("plugin-keys", "", "file of minisign public keys, by one of which each plugin must be signed that edgeset does not embed; none: none has to be")
 	cache := f.String("cache", "", "folder of compiled plugins, trusted like the binary itself; none: \"cache\" in the folder of the state")
 	durability := f.String("durability", "power", "what an acknowledged write survives: \"power\" loss, or the end of the \"process\"")
 	drain := f.Duration("drain", 20*time.Second, "how long requests that run may take after SIGTERM")
@@ -53,8 +55,14 @@ func serve(args []string) error {
 	if c.Proxies, err = networks(*proxies); err != nil {
 		return misused("serve: --trusted-proxies: %v", err)
 	}
+	if *keys != "" {
+		if c.Keys, err = artifact.ReadKeys(*keys); err != nil {
+			return err
+		}
+	}
 	c.Manifest = deploy.DefaultManifest(plugins.Names...)
 	if *config != "" {
+		c.File = *config
 		if c.Manifest, err = deploy.ReadManifest(*config); err != nil {
 			return err
 		}
@@ -64,11 +72,30 @@ func serve(args []string) error {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP) // from now on: it would end the process
+	defer signal.Stop(hangups)
 	h, err := host.New(ctx, c)
 	if err != nil {
 		return err
 	}
+	go reload(ctx, h, hangups, log)
 	return h.Run(ctx)
+}
+
+// reload has the manifest read again whenever SIGHUP comes. If it cannot be served, what
+// serves goes on.
+func reload(ctx context.Context, h *host.Host, hangups <-chan os.Signal, log *slog.Logger) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-hangups:
+			if err := h.Reload(ctx); err != nil {
+				log.Warn("the manifest was not reloaded", "reason", err.Error())
+			}
+		}
+	}
 }
 
 // gcPercent is how much garbage may come up before it is collected, in percent of what

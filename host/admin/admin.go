@@ -148,6 +148,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 //
 // and has who shows the token go on to the rest.
 func (s *Server) handle(ctx *fasthttp.RequestCtx) {
+	defer s.guard(ctx)
 	path := string(ctx.Path())
 	switch path {
 	case "/healthz", "/readyz", "/metrics":

@@ -128,22 +128,34 @@ func fail(ctx *fasthttp.RequestCtx, err error) {
 	problem(ctx, status, code, message)
 }
 
+// explain says what an error means to a client. Plugins and registries have a part in
+// its text, and it is shown on terminals.
 func explain(err error) (status int, code, message string) {
+	status, code = kind(err)
+	return status, code, strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) && r != '\n' && r != '\t' {
+			return unicode.ReplacementChar
+		}
+		return r
+	}, err.Error())
+}
+
+func kind(err error) (status int, code string) {
 	var body *errBody
 	var invalid *rollout.InvalidError
 	switch {
 	case errors.As(err, &body):
-		return body.status, body.code, body.message
+		return body.status, body.code
 	case errors.As(err, &invalid), errors.Is(err, secret.ErrInvalid):
-		return 422, "invalid", err.Error()
+		return 422, "invalid"
 	case errors.Is(err, rollout.ErrNotFound):
-		return 404, "not_found", err.Error()
+		return 404, "not_found"
 	case errors.Is(err, rollout.ErrStale):
-		return 412, "stale", err.Error()
+		return 412, "stale"
 	case errors.Is(err, rollout.ErrRefused):
-		return 409, "refused", err.Error()
+		return 409, "refused"
 	}
-	return 500, "internal", err.Error()
+	return 500, "internal"
 }
 
 // A doing does what a client asks for, and tells how far it has come.
@@ -152,6 +164,7 @@ type doing func(ctx context.Context, progress func(rollout.Event)) (*rollout.Res
 // carryOut does it and answers, as a stream if the client wants one.
 func (s *Server) carryOut(ctx *fasthttp.RequestCtx, do doing) {
 	client := ctx.Conn()
+	do = s.guarded(do)
 	if strings.Contains(string(ctx.Request.Header.Peek("Accept")), ndjson) {
 		s.stream(ctx, client, do)
 		return

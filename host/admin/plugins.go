@@ -1,7 +1,7 @@
 package admin
 
 import (
-	"errors"
+	"fmt"
 
 	"github.com/edgeset/edgeset/host/artifact"
 	"github.com/valyala/fasthttp"
@@ -10,16 +10,22 @@ import (
 // A Library keeps the bytes of plugins, by their digests.
 type Library interface {
 	Put(wasm []byte) (artifact.Digest, error)
-	Has(d artifact.Digest) bool
+	Get(d artifact.Digest) ([]byte, error)
 }
 
-// havePlugin answers whether there is a plugin with a digest already.
+// havePlugin answers whether there is a plugin with a digest already, whole. It counts
+// as put in now: the manifest that names it is about to follow.
 func (s *Server) havePlugin(ctx *fasthttp.RequestCtx, at []string) {
 	d, err := artifact.ParseDigest(at[0])
-	switch {
-	case err != nil:
+	if err != nil {
 		fail(ctx, badRequest("%v", err))
-	case !s.config.Library.Has(d):
+		return
+	}
+	wasm, err := s.config.Library.Get(d)
+	if err == nil {
+		_, err = s.config.Library.Put(wasm)
+	}
+	if err != nil {
 		problem(ctx, 404, "not_found", "There is no plugin with this digest.")
 	}
 }
@@ -41,12 +47,12 @@ func (s *Server) putPlugin(ctx *fasthttp.RequestCtx, at []string) {
 		problem(ctx, 422, "digest_mismatch", "The body has the digest "+string(got)+", which is not the one of the path.")
 		return
 	}
-	there := s.config.Library.Has(d)
-	if !there {
-		if _, err := s.config.Library.Put(wasm); err != nil {
-			fail(ctx, errors.Join(errors.New("admin: keep the plugin"), err))
-			return
-		}
+	_, missing := s.config.Library.Get(d) // or damaged
+	if _, err := s.config.Library.Put(wasm); err != nil {
+		fail(ctx, fmt.Errorf("admin: keep the plugin: %w", err))
+		return
+	}
+	if missing != nil {
 		ctx.SetStatusCode(201)
 	}
 	answer(ctx, struct {

@@ -136,7 +136,12 @@ func (f *fake) Put(wasm []byte) (artifact.Digest, error) {
 	return d, nil
 }
 
-func (f *fake) Has(d artifact.Digest) bool { return f.plugins[d] != nil }
+func (f *fake) Get(d artifact.Digest) ([]byte, error) {
+	if wasm, ok := f.plugins[d]; ok {
+		return wasm, nil
+	}
+	return nil, fs.ErrNotExist
+}
 
 // asked returns the last change that was asked for.
 func (f *fake) asked() (string, rollout.Change) {

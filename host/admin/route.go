@@ -35,10 +35,17 @@ func (s *Server) table() []route {
 	}
 }
 
+// maxPath bounds what is a path of ours.
+const maxPath = 1000
+
 // dispatch answers a request of somebody who has shown the token.
 func (s *Server) dispatch(ctx *fasthttp.RequestCtx, path string) {
 	ctx.Response.Header.Set("Cache-Control", "no-store")
 	method := string(ctx.Method())
+	if !printable(path, maxPath, "") { // names in it go into messages and records
+		problem(ctx, 404, "not_found", "The admin API has nothing at paths that cannot be printed.")
+		return
+	}
 	var allow []string
 	for _, r := range s.routes {
 		at, ok := match(r.pattern, path)

@@ -135,19 +135,24 @@ func (a *authenticator) isSource(header, query []byte) bool {
 	return false
 }
 
+// isCookie tells whether a cookie, "name=value" and perhaps attributes, carries a
+// credential.
+func (a *authenticator) isCookie(cookie []byte) bool {
+	name, _, _ := bytes.Cut(cookie, []byte{';'})
+	name = bytes.TrimLeft(name, "= \t") // "=sid=1" has no name, and comes back as "sid=1"
+	name, _, _ = bytes.Cut(name, []byte{'='})
+	name = bytes.TrimSpace(name)
+	return slices.ContainsFunc(a.sources, func(src abi.CredentialSource) bool {
+		return src.Cookie != "" && src.Cookie == string(name)
+	})
+}
+
 // withoutCookies returns the value of a Cookie header less the cookies that carry
 // a credential.
 func (a *authenticator) withoutCookies(header []byte) []byte {
-	secret := func(cookie []byte) bool {
-		name, _, _ := bytes.Cut(cookie, []byte{'='})
-		name = bytes.TrimSpace(name)
-		return slices.ContainsFunc(a.sources, func(src abi.CredentialSource) bool {
-			return src.Cookie != "" && src.Cookie == string(name)
-		})
-	}
 	var kept [][]byte
 	for cookie := range bytes.SplitSeq(header, []byte{';'}) {
-		if !secret(cookie) {
+		if !a.isCookie(cookie) {
 			kept = append(kept, bytes.TrimSpace(cookie))
 		}
 	}

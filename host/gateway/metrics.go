@@ -123,11 +123,14 @@ func (m *metrics) drop(s *site, now *service) {
 		if kept[r.plugin.Spec.Name+" "+r.name()] {
 			continue
 		}
-		gone := prometheus.Labels{"deployment": s.deployment.Spec.Name, "plugin": r.plugin.Spec.Name, "route": r.name()}
-		for _, v := range []*prometheus.CounterVec{m.requests, m.traps, m.busy, m.retries, m.timeouts, m.gone, m.quota, m.fuel} {
-			v.DeletePartialMatch(gone)
+		gone := r.metrics
+		for i := range gone.requests {
+			gone.requests[i].drop()
 		}
-		m.latency.DeletePartialMatch(gone)
+		for _, s := range []*series{&gone.traps, &gone.busy, &gone.retries, &gone.timeouts, &gone.gone, &gone.quota, &gone.fuel} {
+			s.drop()
+		}
+		gone.latency.vec.DeleteLabelValues(gone.latency.labels...)
 	}
 }
 

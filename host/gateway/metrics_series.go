@@ -27,6 +27,13 @@ func (s *series) Add(n float64) {
 	(*c).Add(n)
 }
 
+// drop takes it away, if it was ever made.
+func (s *series) drop() {
+	if s.vec != nil {
+		s.vec.DeleteLabelValues(s.labels...)
+	}
+}
+
 // A times is such a histogram.
 type times struct {
 	vec    *prometheus.HistogramVec

@@ -29,5 +29,9 @@ func TestAnOperatorsRequestThatFailsGivesItsInstanceBack(t *testing.T) {
 	r.gateway.store = &stuckStore{r.gateway.store, 2}
 	r.operate("POST", "trial", "/t/operated", "").wants(500)
 	r.operate("POST", "trial", "/t/operated", "").wants(500)
+	// What is used again of a request must not have the instance of another plugin.
+	if word := r.operate("GET", "guard", "/g/words/tea", "").wants(200).field("word"); word != "tea" {
+		t.Errorf("word %q", word)
+	}
 	r.operate("POST", "trial", "/t/operated", "").wants(200)
 }

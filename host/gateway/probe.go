@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"strings"
+	"unicode"
 
 	"github.com/edgeset/edgeset/host/deploy"
 	"github.com/valyala/fasthttp"
@@ -39,6 +40,16 @@ func Probe(ctx context.Context, c Config, d *deploy.Deployment) error {
 // maxShown bounds what is shown of an answer that was not expected.
 const maxShown = 300
 
+// shown is the beginning of an answer, fit for a terminal.
+func shown(body []byte) string {
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return unicode.ReplacementChar
+		}
+		return r
+	}, string(body[:min(len(body), maxShown)]))
+}
+
 func (g *Gateway) probe(host string, p deploy.ProbeSpec) error {
 	switch {
 	case host == "*":
@@ -57,9 +68,9 @@ func (g *Gateway) probe(host string, p deploy.ProbeSpec) error {
 	body := ctx.Response.Body()
 	switch status := ctx.Response.StatusCode(); {
 	case status != p.Status:
-		return fmt.Errorf("answered with status %d, want %d: %.*q", status, p.Status, maxShown, body)
+		return fmt.Errorf("answered with status %d, want %d: %s", status, p.Status, shown(body))
 	case !strings.Contains(string(body), p.Contains):
-		return fmt.Errorf("the answer does not contain %q: %.*q", p.Contains, maxShown, body)
+		return fmt.Errorf("the answer does not contain %q: %s", p.Contains, shown(body))
 	}
 	return nil
 }

@@ -100,10 +100,13 @@ const (
 )
 
 // writeHeaders passes on the headers of a plugin, except those that are about
-// the connection or that the host writes.
+// the connection or that the host writes, and cookies that another plugin would take
+// for a credential.
 func (x *exchange) writeHeaders(headers abi.Pairs) {
+	a := x.foreign()
 	headers.Each(func(name, value []byte) bool {
 		switch {
+		case a != nil && equalFold(name, "Set-Cookie") && a.isCookie(headerValue(value)):
 		case !validHeaderName(name), hostHeaders[strings.ToLower(string(name))],
 			len(name) > len(corsHeaders) && bytes.EqualFold(name[:len(corsHeaders)], []byte(corsHeaders)):
 		case equalFold(name, "Content-Type"):

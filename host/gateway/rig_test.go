@@ -151,6 +151,11 @@ func serve(t testing.TB, c Config, ds ...*deploy.Deployment) *rig {
 	t.Helper()
 	r := &rig{t: t, store: openStore(t), log: &syncBuffer{}, served: make(chan error, 1)}
 	c.Store, c.Log = r.store, slog.New(slog.NewTextHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	for _, d := range ds {
+		for _, p := range d.Plugins {
+			p.Edge.Log = c.Log
+		}
+	}
 	r.gateway = New(c)
 	if err := r.gateway.Set(ds); err != nil {
 		t.Fatal(err)

@@ -52,6 +52,9 @@ func (r *route) isTransport() bool { return r.Method == transportMethod }
 
 // addSockets adds the sockets that a plugin describes.
 func (s *site) addSockets(g *Gateway, p *deploy.Plugin, families []*family) error {
+	if n := countEvents(p.Desc.Sockets); n > maxEvents {
+		return fmt.Errorf("it describes %d sockets and events of sockets: want at most %d", n, maxEvents)
+	}
 	number := 0
 	for i := range p.Desc.Sockets {
 		d := &p.Desc.Sockets[i]
@@ -70,6 +73,9 @@ func (s *site) addSockets(g *Gateway, p *deploy.Plugin, families []*family) erro
 		}
 		sock := &socket{plugin: p, family: families[d.Family], transport: pseudo(transportMethod, path), events: map[string]*route{}}
 		for _, e := range d.Events {
+			if err := checkName("event", e.Name); err != nil {
+				return fmt.Errorf("socket %q: %w", d.Path, err)
+			}
 			r := pseudo(eventMethod, path+" "+e.Name)
 			r.index, r.Auth, r.field = number, e.Auth, e.Field
 			sock.events[e.Name] = r
@@ -82,6 +88,18 @@ func (s *site) addSockets(g *Gateway, p *deploy.Plugin, families []*family) erro
 		s.sockets[path] = sock
 	}
 	return nil
+}
+
+// maxEvents bounds the sockets of a plugin together with their events: each socket has
+// a goroutine, and each event metrics of its own.
+const maxEvents = 1000
+
+func countEvents(list []abi.Socket) int {
+	n := len(list)
+	for i := range list {
+		n += len(list[i].Events)
+	}
+	return n
 }
 
 // endpoint returns what a path's clients are connected to, and makes it if the plugin

@@ -2,10 +2,12 @@ package gateway
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -32,9 +34,7 @@ func altered(d *deploy.Deployment, plugin string, edit func(*deploy.Plugin)) *de
 }
 
 // same is another version that is no different.
-func same(d *deploy.Deployment) *deploy.Deployment {
-	return altered(d, "", nil)
-}
+func same(d *deploy.Deployment) *deploy.Deployment { return altered(d, "", nil) }
 
 // goroutines waits until there are no more of them than before.
 func goroutines(t *testing.T, before int) {
@@ -106,14 +106,20 @@ func TestMetricsOfRoutesThatAreGoneGoWithThem(t *testing.T) {
 	}
 	for i := range 5 {
 		pattern := "/t/echo" + strings.Repeat("x", i+1)
+		before := d
 		d = altered(d, "trial", func(p *deploy.Plugin) {
-			i := slices.IndexFunc(p.Desc.Routes, func(r abi.Route) bool { return r.Method == "GET" && strings.HasPrefix(r.Pattern, "/t/echo") && !strings.Contains(r.Pattern, ":") })
+			i := slices.IndexFunc(p.Desc.Routes, func(r abi.Route) bool {
+				return r.Method == "GET" && strings.HasPrefix(r.Pattern, "/t/echo") && !strings.Contains(r.Pattern, ":")
+			})
 			p.Desc.Routes[i].Pattern = pattern
 		})
 		if err := r.gateway.Set([]*deploy.Deployment{d}); err != nil {
 			t.Fatal(err)
 		}
 		r.do("GET "+pattern, "").wants(200)
+		if err := r.gateway.Drain(t.Context(), before); err != nil {
+			t.Fatal(err)
+		}
 	}
 	if got := r.metric("edgeset_requests_total", "route", "GET /t/echo"); got != 0 {
 		t.Errorf("%v requests are counted of a route that is gone", got)
@@ -126,18 +132,32 @@ func TestMetricsOfRoutesThatAreGoneGoWithThem(t *testing.T) {
 	}
 }
 
+func TestAPluginThatDescribesTooManySocketsIsRefused(t *testing.T) {
+	d := altered(load(t, chat()), "chat", func(p *deploy.Plugin) {
+		first := p.Desc.Sockets[0]
+		for i := range maxEvents {
+			first.Path = fmt.Sprintf("/chat/%d/", i)
+			p.Desc.Sockets = append(p.Desc.Sockets, first)
+		}
+	})
+	err := Check([]Serving{{Current: d}}, slog.New(slog.DiscardHandler))
+	if err == nil || !strings.Contains(err.Error(), `plugin "chat": it describes 7007 sockets and events of sockets: want at most 1000`) {
+		t.Error(err)
+	}
+}
+
 func TestAVersionThatIsCutOffIsWaitedForAgain(t *testing.T) {
 	d := load(t, trial())
 	r := serve(t, Config{}, d)
-	answered := make(chan reply, 1)
-	go func() {
-		got, err := r.try("GET /t/sleep/1500", "")
-		if err != nil {
-			t.Error(err)
+	site := r.gateway.table.Load().byName("test").site
+	var running sync.WaitGroup
+	running.Go(func() {
+		if got, err := r.try("GET /t/sleep/1500", ""); err != nil || got.status != 200 {
+			t.Errorf("%+v, %v", got, err)
 		}
-		answered <- got
-	}()
-	waitFor(t, "the request runs", func() bool { return r.gateway.table.Load().byName("test").refs.Load() > 0 })
+	})
+	defer running.Wait()
+	waitFor(t, "the request runs", func() bool { return site.refs.Load() > 0 })
 	if err := r.gateway.Set([]*deploy.Deployment{same(d)}); err != nil {
 		t.Fatal(err)
 	}
@@ -149,11 +169,8 @@ func TestAVersionThatIsCutOffIsWaitedForAgain(t *testing.T) {
 	if err := r.gateway.Drain(t.Context(), d); err != nil {
 		t.Fatal(err)
 	}
-	select {
-	case got := <-answered:
-		got.wants(200)
-	case <-time.After(5 * time.Second):
-		t.Fatal("the version is drained, and answers still")
+	if n := site.refs.Load(); n != retired {
+		t.Errorf("the version is drained, and answers %d requests", n&^retired)
 	}
 	r.gateway.mu.Lock()
 	defer r.gateway.mu.Unlock()

@@ -8,7 +8,6 @@ import (
 	"sort"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/edgeset/edgeset/abi"
 	"github.com/edgeset/edgeset/host/deploy"
@@ -202,6 +201,9 @@ func (g *Gateway) newSite(d *deploy.Deployment, other *site) (*site, error) {
 			return nil, fmt.Errorf("plugin %q: %w", p.Spec.Name, err)
 		}
 		for _, src := range p.Desc.Credentials {
+			if err := checkName("credential of kind", src.Kind); err != nil {
+				return nil, fmt.Errorf("plugin %q: %w", p.Spec.Name, err)
+			}
 			if src.Kind == operatorKind {
 				return nil, fmt.Errorf("plugin %q: credential of kind %q: only the admin API supplies that", p.Spec.Name, operatorKind)
 			}
@@ -280,29 +282,6 @@ func (n *node) variable(segment string) **node {
 		return &n.parameter
 	case strings.HasPrefix(segment, "*"):
 		return &n.rest
-	}
-	return nil
-}
-
-// checkPattern refuses a pattern that no path can match, and one that is not fit
-// for logs and metrics.
-func checkPattern(pattern string) error {
-	if !utf8.ValidString(pattern) || len(pattern) > 1000 {
-		return errors.New("want a pattern of at most 1,000 bytes in UTF-8")
-	}
-	for _, c := range pattern {
-		if c < ' ' || c == 0x7f || c == '?' || c == '#' || c == '%' {
-			return fmt.Errorf("a pattern is matched with decoded paths: want none of '?', '#', '%%' and control characters, got %q", c)
-		}
-	}
-	segments := strings.Split(pattern[1:], "/")
-	for i, s := range segments {
-		if s == ":" || s == "." || s == ".." || s == "" && i < len(segments)-1 {
-			return fmt.Errorf("segment %q: want a literal or \":name\"", s)
-		}
-		if strings.HasPrefix(s, "*") && (s == "*" || i < len(segments)-1) {
-			return fmt.Errorf("segment %q: want \"*name\" at the end alone", s)
-		}
 	}
 	return nil
 }

@@ -96,6 +96,9 @@ func TestADrainWaitsForTheRequestsOfItsVersion(t *testing.T) {
 	}
 }
 
+// slowBody is longer than what the server reads of a body before it looks at the request.
+func slowBody() string { return strings.Repeat("0123456789", 4000) }
+
 // slowly sends the head of a request and a part of its body, and the rest when it is
 // told to.
 func (r *rig) slowly(d *deploy.Deployment) (finish func() reply) {
@@ -111,11 +114,13 @@ func (r *rig) slowly(d *deploy.Deployment) (finish func() reply) {
 			r.t.Fatal(err)
 		}
 	}
-	send("POST /t/raw HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n01234")
+	body := slowBody()
+	half := len(body) / 2
+	send(fmt.Sprintf("POST /t/raw HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s", len(body), body[:half]))
 	waits(r.t, "the head has arrived", func() bool { return r.inside(d) > 0 })
 	return func() reply {
 		r.t.Helper()
-		send("56789")
+		send(body[half:])
 		resp, err := http.ReadResponse(bufio.NewReader(c), nil)
 		if err != nil {
 			r.t.Fatal(err)
@@ -135,7 +140,7 @@ func TestASlowBodyIsAnsweredByTheVersionThatServesByThen(t *testing.T) {
 	finish := r.slowly(one)
 	r.swap(Serving{Current: two})
 	p := finish().wants(200)
-	if p.field("base") != base(2) || p.field("raw") != "0123456789" {
+	if p.field("base") != base(2) || p.field("raw") != slowBody() {
 		t.Errorf("%s", p.body)
 	}
 	if err := r.drain(one, time.Minute); err != nil {
@@ -147,7 +152,7 @@ func TestASlowBodyIsAnsweredByTheVersionThatServesByThen(t *testing.T) {
 	three := load(t, spec)
 	finish = r.slowly(two)
 	r.swap(Serving{Current: three})
-	if p := finish().wants(200); p.field("base") != base(2) || p.field("raw") != "0123456789" {
+	if p := finish().wants(200); p.field("base") != base(2) || p.field("raw") != slowBody() {
 		t.Errorf("%s", p.body)
 	}
 	if err := r.drain(two, time.Minute); err != nil {

@@ -297,7 +297,7 @@ func readBatch(frame []byte) (abi.Batch, error) {
 		if err != nil {
 			return abi.Batch{}, err
 		}
-		return abi.Batch{}, fmt.Errorf("the plugin gives up: %.1000s", refusal.Message)
+		return abi.Batch{}, fmt.Errorf("the plugin gives up: %.300q", refusal.Message)
 	}
 	return abi.Batch{}, fmt.Errorf("the reply is no batch: %w", abi.ErrFrame)
 }

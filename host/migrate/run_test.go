@@ -200,7 +200,7 @@ func TestWhatAMigrationMustNotEndsIt(t *testing.T) {
 		"stuck": {ErrStuck, `batch behind cursor ""`},
 		"back":  {ErrStuck, `batch behind cursor "z"`},
 		"far":   {nil, "cursor of 2000 bytes: want at most 1024"},
-		"error": {nil, "the plugin gives up: a record that nobody can read"},
+		"error": {nil, `the plugin gives up: "a record that nobody can read"`},
 		"huge":  {ErrTooLarge, `schema 1 to 2: batch behind cursor "record/099\x00"`},
 	} {
 		t.Run(fault, func(t *testing.T) {

@@ -43,7 +43,7 @@ func main() {
 	case errors.Is(err, errUsage):
 		os.Exit(2)
 	default:
-		fmt.Fprintln(os.Stderr, errorPrefix+err.Error())
+		fmt.Fprint(os.Stderr, printableLines(errorPrefix+err.Error()))
 		os.Exit(1)
 	}
 }

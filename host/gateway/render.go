@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/edgeset/edgeset/abi"
-	"github.com/edgeset/edgeset/host/deploy"
 	"github.com/edgeset/edgeset/host/engine"
 	"github.com/edgeset/edgeset/host/text"
 	"github.com/edgeset/edgeset/store"
@@ -252,7 +251,7 @@ func (x *exchange) fail(err error) {
 	}
 	if !often || x.route.refusals.pick(x.start) {
 		// What a plugin says when it panics may be one of its secrets.
-		x.logOf(x.route.plugin).LogAttrs(x.gateway.ctx, level, "request failed",
+		x.logOf(err).LogAttrs(x.gateway.ctx, level, "request failed",
 			slog.String("request", string(x.id)), slog.String("plugin", x.route.plugin.Spec.Name),
 			slog.String("route", x.route.Method+" "+x.route.Pattern), slog.Any("error", err))
 	}
@@ -264,8 +263,14 @@ func (x *exchange) fail(err error) {
 	x.refuse(f, e)
 }
 
-// logOf returns the log in which no secret of a plugin stands.
-func (x *exchange) logOf(p *deploy.Plugin) *slog.Logger {
+// logOf returns the log in which no secret of the plugin stands that has failed: it may be
+// the one that checks credentials.
+func (x *exchange) logOf(err error) *slog.Logger {
+	p := x.route.plugin
+	var trap *engine.TrapError
+	if a := x.site.authenticator; a != nil && errors.As(err, &trap) && trap.Plugin == a.plugin.Spec.Name {
+		p = a.plugin
+	}
 	if p.Edge == nil || p.Edge.Log == nil {
 		return x.gateway.log
 	}

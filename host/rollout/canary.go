@@ -2,11 +2,13 @@ package rollout
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
 	"github.com/edgeset/edgeset/host/deploy"
 	"github.com/edgeset/edgeset/host/gateway"
+	"github.com/edgeset/edgeset/store"
 )
 
 // checkCanary checks what is asked for.
@@ -59,11 +61,11 @@ func (c *Controller) Abort(ctx context.Context, name string, ch Change) (*Result
 
 // settle changes what becomes of a canary, in its turn.
 func (c *Controller) settle(ctx context.Context, name string, ch Change, action string, edit func(*running) Outcome) (*Result, error) {
-	end, err := c.begin(ctx, name, ch.Expect)
+	turn, err := c.begin(ctx, name, ch.Expect)
 	if err != nil {
 		return nil, err
 	}
-	defer end()
+	defer turn.end()
 	old := c.running[name]
 	switch {
 	case old == nil:
@@ -84,6 +86,7 @@ func (c *Controller) settle(ctx context.Context, name string, ch Change, action 
 	entry := (&change{Change: ch, action: action}).entry(name, old.Canary.Version)
 	w := &writing{revision: r.Revision, records: map[string]*record{name: &r.record}, audit: []Entry{entry}}
 	if err := c.write(ctx, w); err != nil {
+		c.unsure = errors.Is(err, store.ErrCommitUnknown)
 		return nil, fmt.Errorf("rollout: record the change: %w", err)
 	}
 	took, err := c.install(map[string]*running{name: &r}, w.revision)

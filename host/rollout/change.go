@@ -50,22 +50,22 @@ func (c *Controller) Deploy(ctx context.Context, r *Request) (*Result, error) {
 	for _, spec := range m.Deployments {
 		ch.sources[spec.Name] = sources{uploads: r.Uploads}
 	}
-	end, err := c.begin(ctx, "", r.Expect)
+	turn, err := c.begin(ctx, "", r.Expect)
 	if err != nil {
 		return nil, err
 	}
-	defer end()
-	return c.apply(ctx, ch)
+	defer turn.end()
+	return c.apply(ctx, turn, ch)
 }
 
 // Rollback makes an older version the current one again, as a new one; 0 stands for the
 // one that served before.
 func (c *Controller) Rollback(ctx context.Context, name string, number int, ch Change) (*Result, error) {
-	end, err := c.begin(ctx, name, ch.Expect)
+	turn, err := c.begin(ctx, name, ch.Expect)
 	if err != nil {
 		return nil, err
 	}
-	defer end()
+	defer turn.end()
 	r := c.running[name]
 	if r == nil {
 		return nil, fmt.Errorf("rollout: deployment %q: %w", name, ErrNotFound)
@@ -89,22 +89,22 @@ func (c *Controller) Rollback(ctx context.Context, name string, number int, ch C
 	if ch.Message == "" {
 		ch.Message = "back to version " + strconv.Itoa(number)
 	}
-	return c.apply(ctx, &change{Change: ch, action: "rollback", origin: FromRollback, specs: []deploy.Spec{spec},
+	return c.apply(ctx, turn, &change{Change: ch, action: "rollback", origin: FromRollback, specs: []deploy.Spec{spec},
 		sources: map[string]sources{name: from}, always: true})
 }
 
 // Remove takes a deployment away. Its state and its versions stay: a rollback brings it
 // back.
 func (c *Controller) Remove(ctx context.Context, name string, ch Change) (*Result, error) {
-	end, err := c.begin(ctx, name, ch.Expect)
+	turn, err := c.begin(ctx, name, ch.Expect)
 	if err != nil {
 		return nil, err
 	}
-	defer end()
+	defer turn.end()
 	if r := c.running[name]; r == nil || r.Current == 0 {
 		return nil, fmt.Errorf("rollout: deployment %q: %w", name, ErrNotFound)
 	}
-	return c.apply(ctx, &change{Change: ch, action: "remove", remove: []string{name}})
+	return c.apply(ctx, turn, &change{Change: ch, action: "remove", remove: []string{name}})
 }
 
 // parse returns the deployment that a version was made of, and where its plugins are.
@@ -122,7 +122,7 @@ func (v *Version) parse() (deploy.Spec, sources, error) {
 
 // apply makes a change, whose turn it is. What fails before anything is recorded leaves
 // everything as it was.
-func (c *Controller) apply(ctx context.Context, ch *change) (result *Result, err error) {
+func (c *Controller) apply(ctx context.Context, turn *turn, ch *change) (result *Result, err error) {
 	if ch.Progress == nil {
 		ch.Progress = func(Event) {}
 	}
@@ -131,6 +131,14 @@ func (c *Controller) apply(ctx context.Context, ch *change) (result *Result, err
 			c.refused(ch, err)
 		}
 	}()
+	for _, name := range ch.names() {
+		if err := c.isFree(name); err != nil {
+			return nil, err
+		}
+	}
+	if err := c.pullAside(ctx, turn, ch); err != nil {
+		return nil, &InvalidError{err}
+	}
 	candidates, err := c.plan(ctx, ch)
 	if err != nil {
 		return nil, err
@@ -147,10 +155,20 @@ func (c *Controller) apply(ctx context.Context, ch *change) (result *Result, err
 	}
 	next := c.next(candidates, ch)
 	if err := c.test(ctx, candidates, next, ch); err != nil {
-		return nil, &InvalidError{err}
+		return nil, err
 	}
 	if err := c.planMigrations(ctx, candidates, ch); err != nil {
 		return nil, err
+	}
+	if !ch.check && migrates(candidates, ch) {
+		if err := turn.aside(ch.names(), func() error { return c.migrateBefore(ctx, candidates, ch) }); err != nil {
+			return nil, err
+		}
+		// Others have had their turn.
+		next = c.next(candidates, ch)
+		if err := c.test(ctx, candidates, next, ch); err != nil {
+			return nil, err
+		}
 	}
 	result = &Result{Revision: c.revision}
 	if !ch.check {
@@ -278,6 +296,17 @@ func (c *Controller) next(list []*candidate, ch *change) map[string]*running {
 // promoted.
 func (c *Controller) test(ctx context.Context, list []*candidate, next map[string]*running, ch *change) error {
 	ch.Progress(Event{Stage: "check"})
+	var specs []deploy.Spec
+	for _, n := range list {
+		specs = append(specs, n.spec)
+	}
+	if err := c.told(ctx, specs, c.tryOut(ctx, list, next, ch)); err != nil {
+		return &InvalidError{err}
+	}
+	return nil
+}
+
+func (c *Controller) tryOut(ctx context.Context, list []*candidate, next map[string]*running, ch *change) error {
 	serving := c.list(next)
 	if err := gateway.Check(serving, c.config.Log); err != nil {
 		return err
@@ -311,7 +340,10 @@ func (c *Controller) commit(ctx context.Context, list []*candidate, next map[str
 	if len(next) == 0 {
 		return nil
 	}
-	if err := c.migrateBefore(ctx, list, ch); err != nil {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if err := c.noteWriters(ctx, list, ch); err != nil {
 		return err
 	}
 	ctx = context.WithoutCancel(ctx)
@@ -328,6 +360,7 @@ func (c *Controller) commit(ctx context.Context, list []*candidate, next map[str
 	}
 	if err := c.write(ctx, w); err != nil {
 		if errors.Is(err, store.ErrCommitUnknown) {
+			c.unsure = true
 			return fmt.Errorf("rollout: it is not known whether the change was recorded; what served before serves on until the host is started again: %w", err)
 		}
 		return fmt.Errorf("rollout: record the change: %w", err)
@@ -361,6 +394,14 @@ func (c *Controller) unwrite(ctx context.Context, w *writing) error {
 	return c.write(ctx, w)
 }
 
+// names are the deployments that it changes.
+func (ch *change) names() (names []string) {
+	for _, spec := range ch.specs {
+		names = append(names, spec.Name)
+	}
+	return append(names, ch.remove...)
+}
+
 // entry is what the audit log says of the change of a deployment.
 func (ch *change) entry(name string, version int) Entry {
 	return Entry{At: time.Now().UTC(), By: ch.By, Remote: ch.Remote, Action: ch.action, Deployment: name, Version: version, Message: ch.Message}
@@ -371,11 +412,7 @@ func (c *Controller) refused(ch *change, err error) {
 	if ch.check {
 		return
 	}
-	var names []string
-	for _, spec := range ch.specs {
-		names = append(names, spec.Name)
-	}
-	names = append(names, ch.remove...)
+	names := ch.names()
 	c.mu.Lock()
 	for _, name := range names {
 		if c.running[name] == nil {

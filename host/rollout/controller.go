@@ -48,7 +48,10 @@ type Controller struct {
 	migrating map[string]context.CancelFunc
 	tenants   map[string]*engine.Tenant
 
-	ours map[string]artifact.Digest // of what the host embeds, by source; of whoever has the turn
+	// Of whoever has the turn:
+	ours   map[string]artifact.Digest // of what the host embeds, by source
+	busy   map[string]bool            // deployments that a change is in the midst of
+	unsure bool                       // whether the last change was recorded
 
 	ctx        context.Context
 	cancel     context.CancelFunc
@@ -73,7 +76,7 @@ func New(c Config) *Controller {
 		c.Drain = DefaultDrain
 	}
 	o := &Controller{config: c, loader: c.Loader, turn: make(chan struct{}, 1), running: map[string]*running{},
-		retiring: map[string]int{}, migrating: map[string]context.CancelFunc{}, tenants: map[string]*engine.Tenant{}, ours: map[string]artifact.Digest{}}
+		retiring: map[string]int{}, migrating: map[string]context.CancelFunc{}, tenants: map[string]*engine.Tenant{}, ours: map[string]artifact.Digest{}, busy: map[string]bool{}}
 	o.ctx, o.cancel = context.WithCancel(context.Background())
 	o.loader.Secrets = func(ctx context.Context, deployment, plugin string, names []string) (map[string]string, error) {
 		values, _, err := c.Vault.Values(ctx, deployment, plugin, names)
@@ -120,34 +123,6 @@ func (c *Controller) Close(ctx context.Context) error {
 		}
 	}
 	return errors.Join(errs...)
-}
-
-// begin takes the turn for a change, of which somebody has seen a revision: that of a
-// deployment, or of the host if name is empty.
-func (c *Controller) begin(ctx context.Context, name string, expect int64) (end func(), err error) {
-	select {
-	case c.turn <- struct{}{}:
-	case <-ctx.Done():
-		return nil, context.Cause(ctx)
-	case <-c.ctx.Done(): // Close keeps the turn
-		return nil, errStopping()
-	}
-	if c.ctx.Err() != nil {
-		<-c.turn
-		return nil, errStopping()
-	}
-	now := c.revision
-	if name != "" {
-		now = 0
-		if r := c.running[name]; r != nil {
-			now = r.Revision
-		}
-	}
-	if expect != 0 && expect != now {
-		<-c.turn
-		return nil, fmt.Errorf("rollout: %w: the revision is %d, and was %d when it was looked at", ErrStale, now, expect)
-	}
-	return func() { <-c.turn }, nil
 }
 
 // list is what the gateway is to serve, with some deployments as they are to be.
@@ -245,6 +220,8 @@ func (c *Controller) retire(v *version) {
 	}
 	if err != nil {
 		log.Warn("a version is not closed yet", "error", err)
+		// What it still writes, a migration must not miss.
+		_ = c.config.Gateway.Drain(c.ctx, v.deployment)
 	} else {
 		log.Info("version closed")
 	}

@@ -1,9 +1,6 @@
 package rollout
 
-import (
-	"errors"
-	"fmt"
-)
+import "errors"
 
 // The errors of a Controller, to be told apart with errors.Is and errors.As.
 var (
@@ -15,8 +12,6 @@ var (
 	// nobody insists.
 	ErrRefused = errors.New("refused")
 )
-
-func errStopping() error { return fmt.Errorf("rollout: the host is stopping: %w", ErrRefused) }
 
 // An InvalidError says what is wrong with a manifest, or with a plugin that it names.
 // Its text may have several lines.

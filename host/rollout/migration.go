@@ -72,9 +72,11 @@ func (c *Controller) migrateBefore(ctx context.Context, list []*candidate, ch *c
 			}
 		}
 	}
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
+	return nil
+}
+
+// noteWriters notes what will write the data from now on.
+func (c *Controller) noteWriters(ctx context.Context, list []*candidate, ch *change) error {
 	for _, n := range list {
 		alone := n.alone(ch)
 		for _, m := range n.migrate {
@@ -165,4 +167,11 @@ func (c *Controller) pending(name string) []migrate.Status {
 		c.config.Log.Warn("migrations cannot be told", "error", err)
 	}
 	return list
+}
+
+// migrates tells whether data have to be migrated before the change.
+func migrates(list []*candidate, ch *change) bool {
+	return slices.ContainsFunc(list, func(n *candidate) bool {
+		return n.alone(ch) && slices.ContainsFunc(n.migrate, func(m migration) bool { return m.plan.Before })
+	})
 }

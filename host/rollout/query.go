@@ -63,11 +63,11 @@ func (c *Controller) note(e Entry) {
 // SetSecret sets a secret of a plugin, which has it from the next deploy on, or the next
 // start of the host.
 func (c *Controller) SetSecret(ctx context.Context, deployment, plugin, name, value string, ch Change) error {
-	end, err := c.begin(ctx, deployment, ch.Expect)
+	turn, err := c.begin(ctx, deployment, ch.Expect)
 	if err != nil {
 		return err
 	}
-	defer end()
+	defer turn.end()
 	_, err = c.config.Vault.Set(ctx, deployment, plugin, name, value)
 	c.noteSecret("secret set", deployment, plugin, name, ch, err)
 	return err
@@ -76,11 +76,11 @@ func (c *Controller) SetSecret(ctx context.Context, deployment, plugin, name, va
 // DeleteSecret removes a secret of a plugin, unless a version that serves names it: that
 // could not be loaded again.
 func (c *Controller) DeleteSecret(ctx context.Context, deployment, plugin, name string, ch Change) error {
-	end, err := c.begin(ctx, deployment, ch.Expect)
+	turn, err := c.begin(ctx, deployment, ch.Expect)
 	if err != nil {
 		return err
 	}
-	defer end()
+	defer turn.end()
 	found := true
 	if v := c.running[deployment].naming(plugin + "/" + name); v != nil {
 		err = fmt.Errorf("rollout: deployment %q: secret %q of plugin %q: %w: version %d serves and names it: want a version first that does not",
@@ -131,11 +131,11 @@ const unusedTime = time.Hour
 // prune drops what no version needs any more.
 func (c *Controller) prune(ctx context.Context) {
 	// In its turn: a change may be about to make a version of what nobody has needed yet.
-	end, err := c.begin(ctx, "", 0)
+	turn, err := c.begin(ctx, "", 0)
 	if err != nil {
 		return
 	}
-	defer end()
+	defer turn.end()
 	used := map[artifact.Digest]bool{}
 	err = c.config.Store.View(ctx, store.HostSpace, func(txn store.Txn) error {
 		return scan(txn, versionPrefix, func(_ string, text []byte) error {

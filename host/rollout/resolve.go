@@ -25,6 +25,52 @@ type sources struct {
 	// pinned are the plugins of an older version, by name, whose bytes are in the
 	// library; a source is not asked for them.
 	pinned map[string]Plugin
+	// pulled are those that have come from registries, by source.
+	pulled map[string]find
+}
+
+// pullAside gets what has to come from registries, while others have their turn.
+func (c *Controller) pullAside(ctx context.Context, turn *turn, ch *change) error {
+	pulled, wanted := map[string]find{}, false
+	for i := range ch.specs {
+		name := ch.specs[i].Name
+		from := ch.sources[name]
+		if from.pinned != nil {
+			continue
+		}
+		from.pulled = pulled
+		ch.sources[name] = from
+		for k := range ch.specs[i].Plugins {
+			wanted = wanted || strings.HasPrefix(ch.specs[i].Plugins[k].Source, ociScheme)
+		}
+	}
+	if !wanted {
+		return nil
+	}
+	return turn.aside(ch.names(), func() error { return c.pullAll(ctx, ch, pulled) })
+}
+
+// pullAll pulls each plugin of a change that is in a registry, once.
+func (c *Controller) pullAll(ctx context.Context, ch *change, pulled map[string]find) error {
+	var errs []error
+	for i := range ch.specs {
+		spec := &ch.specs[i]
+		for k := range spec.Plugins {
+			p := &spec.Plugins[k]
+			if _, there := pulled[p.Source]; there || !strings.HasPrefix(p.Source, ociScheme) {
+				continue
+			}
+			f, err := c.pull(ctx, p, func(done, total int64) {
+				ch.Progress(Event{Stage: "pull", Deployment: spec.Name, Plugin: p.Name, Text: p.Source, Done: done, Total: total})
+			})
+			if err != nil {
+				errs = append(errs, fmt.Errorf("deployment %q: plugin %q: %w", spec.Name, p.Name, err))
+				continue
+			}
+			pulled[p.Source] = f
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // resolve finds out which plugins the deployment is to have: it fills in their digests,
@@ -84,6 +130,9 @@ func (c *Controller) fetch(ctx context.Context, p *deploy.PluginSpec, from sourc
 		}
 		wasm, err = deploy.ReadSource(c.config.Loader.Embedded, p.Source)
 	case strings.HasPrefix(p.Source, ociScheme):
+		if f, there := from.pulled[p.Source]; there && (p.Digest == "" || p.Digest == string(f.pin)) {
+			return f, nil
+		}
 		return c.pull(ctx, p, progress)
 	default:
 		if up, ok := from.uploads[p.Source]; ok {

@@ -345,11 +345,11 @@ func (c *Controller) startNoting(ctx context.Context, next map[string]*running) 
 // Reload makes the deployments of the host's manifest what serves, whatever was deployed
 // since, and takes those away that came from it and are in it no more.
 func (c *Controller) Reload(ctx context.Context, m *deploy.Manifest) error {
-	end, err := c.begin(ctx, "", 0)
+	turn, err := c.begin(ctx, "", 0)
 	if err != nil {
 		return err
 	}
-	defer end()
+	defer turn.end()
 	ch := &change{Change: Change{By: "host", Message: "the manifest was read again"}, action: "reload", origin: FromConfig, sources: map[string]sources{}}
 	for _, spec := range m.Deployments {
 		spec.Plugins = slices.Clone(spec.Plugins)
@@ -362,6 +362,6 @@ func (c *Controller) Reload(ctx context.Context, m *deploy.Manifest) error {
 			ch.remove = append(ch.remove, name)
 		}
 	}
-	_, err = c.apply(ctx, ch)
+	_, err = c.apply(ctx, turn, ch)
 	return err
 }

@@ -239,13 +239,13 @@ func (o operator) change(ctx context.Context, p *progress, c changeFlags, method
 	if err != nil {
 		return err
 	}
+	var result *rollout.Result
 	resp, err := o.open(ctx, call{method: method, path: path, header: c.header(), body: bytes.NewReader(text), size: int64(len(text))})
-	if err != nil {
-		return err
+	if err == nil {
+		defer resp.Body.Close()
+		result, err = p.follow(resp.Body)
+		p.end()
 	}
-	defer resp.Body.Close()
-	result, err := p.follow(resp.Body)
-	p.end()
 	switch {
 	case err != nil && ctx.Err() != nil:
 		return errors.New("interrupted: the host gives the change up, unless it serves already: see edgeset deploy list")

@@ -183,7 +183,7 @@ func TestDeployCanBeInterrupted(t *testing.T) {
 }
 
 const (
-	statusEU = `{"name":"eu","hosts":["a.example","b.example"],"revision":5,"current":3,"serving":[
+	statusEU = `{"name":"eu","hosts":["a.example","b.example"],"revision":5,"current":3,"previous":2,"serving":[
 {"version":3,"since":"2026-01-02T03:04:05Z","requests":1000,"errors":10,"traps":1,"p50_ms":0.25,"p99_ms":2.5},
 {"version":4,"since":"2026-01-02T04:04:05Z","requests":50,"errors":0,"traps":0,"p50_ms":0.5,"p99_ms":3}],
 "canary":{"version":4,"share":0.05,"steps":[0.25,1],"every":"10m0s","next":"2026-01-02T04:14:05Z"},

@@ -108,7 +108,7 @@ func TestConcurrentChangesLoseNoRequest(t *testing.T) {
 	}
 	// Each change that was made has a number of its own.
 	_, revision := r.c.List()
-	if made.Load() < 30 || revision < 10 {
+	if made.Load() < 5 || revision < 3 { // while one is tried of "us", most are refused
 		t.Errorf("%d changes, revision %d", made.Load(), revision)
 	}
 	for _, name := range []string{"eu", "us"} {

@@ -63,9 +63,7 @@ func TestASocketOfAMountedPlugin(t *testing.T) {
 	next := load(t, spec)
 	r.swap(Serving{Current: next})
 	c.silent()
-	if s, _ := r.gateway.Stats(next); s.Requests != 1 {
-		t.Errorf("the next version has answered %+v", s)
-	}
+	eventually(t, "the next version has answered", func() bool { s, _ := r.gateway.Stats(next); return s.Requests == 1 })
 	// And it ends where there is none at its path any more.
 	spec.Plugins[1].Mount = "/us"
 	r.swap(Serving{Current: load(t, spec)})

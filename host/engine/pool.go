@@ -38,7 +38,8 @@ type pool struct {
 	sweeps uint64
 	line   line // empty while fewer than max are busy
 	closed bool
-	empty  chan struct{} // closed when closed, and nobody is busy
+	ending int           // instances that are being closed
+	empty  chan struct{} // closed when closed, and nobody is busy, and no instance is left
 	// memory is how much the last instance had that was started, and broken how
 	// many have been given back that trapped and were not paid for.
 	memory int64
@@ -182,12 +183,25 @@ func (p *pool) shelve(i *instance, keep bool) {
 		p.idle = append(p.idle, i)
 	} else {
 		p.total--
+		p.ending++
 	}
 	p.leave()
 	p.mu.Unlock()
 	if !keep {
+		p.end(i)
+	}
+}
+
+// end closes instances that were counted as ending: what they stand on is not freed
+// before.
+func (p *pool) end(list ...*instance) {
+	for _, i := range list {
 		i.close()
 	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.ending -= len(list)
+	p.checkEmpty()
 }
 
 // refreshTime is how long an instance may take to be started when no caller
@@ -226,7 +240,7 @@ func (p *pool) leave() {
 }
 
 func (p *pool) checkEmpty() {
-	if p.closed && p.busy == 0 {
+	if p.closed && p.busy == 0 && p.ending == 0 {
 		close(p.empty)
 	}
 }
@@ -270,9 +284,10 @@ func (p *pool) sweep() {
 	p.idle, p.low = keep, len(keep)
 	p.total -= len(out)
 	p.evictions += uint64(len(out))
+	p.ending += len(out)
 	p.mu.Unlock()
-	for _, i := range out {
-		i.close()
+	if len(out) > 0 {
+		p.end(out...)
 	}
 }
 
@@ -284,14 +299,12 @@ func (p *pool) close() {
 	idle := p.idle
 	p.idle = nil
 	p.total -= len(idle)
+	p.ending += len(idle)
 	for p.line.n > 0 {
 		p.line.call(p.errClosed())
 	}
-	p.checkEmpty()
 	p.mu.Unlock()
-	for _, i := range idle {
-		i.close()
-	}
+	p.end(idle...)
 	<-p.empty
 }
 

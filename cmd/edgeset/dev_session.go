@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/edgeset/edgeset/abi"
+	"github.com/edgeset/edgeset/host/artifact"
 	"github.com/edgeset/edgeset/host/deploy"
 )
 
@@ -331,7 +332,7 @@ func (s *session) readManifest() error {
 	for _, spec := range m.Deployments {
 		for _, ps := range spec.Plugins {
 			has := func(p *devPlugin) bool { return p.source == ps.Source }
-			if ps.Source == "" || strings.HasPrefix(ps.Source, embeddedSource+":") || strings.HasPrefix(ps.Source, "oci://") ||
+			if ps.Source == "" || strings.HasPrefix(ps.Source, embeddedSource+":") || strings.HasPrefix(ps.Source, artifact.Scheme) ||
 				slices.ContainsFunc(plugins, has) {
 				continue
 			}

@@ -98,6 +98,13 @@ func etag(revision int64) string { return `"` + strconv.FormatInt(revision, 10) 
 // watchEvery is how often it is looked whether the client of a change is still there.
 const watchEvery = 250 * time.Millisecond
 
+// gone tells whether the client of a connection has gone, as far as that can be told: one
+// that is kept track of.
+func gone(client net.Conn) bool {
+	c, ok := client.(interface{ Gone() bool })
+	return ok && c.Gone()
+}
+
 // watch returns a context that ends when the client goes away.
 func (s *Server) watch(client net.Conn) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancelCause(s.ctx)

@@ -24,7 +24,8 @@ import (
 	"github.com/edgeset/edgeset/host/secret"
 )
 
-const embeddedScheme = "embedded:"
+// EmbeddedScheme begins a source that the host embeds.
+const EmbeddedScheme = "embedded:"
 
 // grants are what a manifest can give.
 var grants = []string{abi.GrantKV, abi.GrantPasswords, abi.GrantEvents, abi.GrantBlobs}
@@ -294,11 +295,11 @@ func (l *Loader) plugin(ctx context.Context, d *Deployment, spec PluginSpec) (*P
 // ReadSource reads the Wasm that a manifest names: "embedded:NAME", of those that
 // the host embeds, or a file.
 func ReadSource(have fs.FS, source string) ([]byte, error) {
-	name, embedded := strings.CutPrefix(source, embeddedScheme)
+	name, embedded := strings.CutPrefix(source, EmbeddedScheme)
 	if !embedded {
 		wasm, err := os.ReadFile(source)
 		if err != nil {
-			return nil, fmt.Errorf("source: %w; want the file of a plugin, or \"%sNAME\" for one that this host embeds", err, embeddedScheme)
+			return nil, fmt.Errorf("source: %w; want the file of a plugin, or \"%sNAME\" for one that this host embeds", err, EmbeddedScheme)
 		}
 		return wasm, nil
 	}

@@ -172,7 +172,7 @@ func (d Duration) MarshalText() ([]byte, error) {
 func DefaultManifest(plugins ...string) *Manifest {
 	spec := Spec{Name: "default", Hosts: []string{"*"}, Origins: []string{"*"}, Canary: DefaultCanary()}
 	for _, name := range plugins {
-		p := PluginSpec{Name: name, Source: embeddedScheme + name, Grants: slices.Clone(grants)}
+		p := PluginSpec{Name: name, Source: EmbeddedScheme + name, Grants: slices.Clone(grants)}
 		if name == "signing" {
 			p.Egress = []string{"*"} // people sign in with an OpenID of wherever
 		}

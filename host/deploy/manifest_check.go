@@ -143,7 +143,7 @@ func (p place) checkPlugin(s *PluginSpec, names map[string]*node) {
 // checkSource checks the form of a source and of its digest. Whether it can be had is
 // for those who fetch it.
 func (p place) checkSource(s *PluginSpec) {
-	name, embedded := strings.CutPrefix(s.Source, embeddedScheme)
+	name, embedded := strings.CutPrefix(s.Source, EmbeddedScheme)
 	rest, remote := strings.CutPrefix(s.Source, ociScheme)
 	switch {
 	case s.Source == "":

@@ -187,16 +187,31 @@ func peerOf(local net.Addr) *conn {
 // gone tells whether the client has closed its side of the connection or broken
 // it off. It may be called at any time.
 func (c *conn) gone() bool {
+	is, _ := c.look()
+	return is
+}
+
+// Gone is gone, and true as well once this side has closed the connection.
+func (c *conn) Gone() bool {
+	is, closed := c.look()
+	return is || closed != nil
+}
+
+// look looks after the client. It fails on a connection that this side has closed.
+func (c *conn) look() (gone bool, err error) {
 	bottom := c.Conn
 	if wrapped, ok := bottom.(interface{ NetConn() net.Conn }); ok { // TLS
 		bottom = wrapped.NetConn()
 	}
 	socket, ok := bottom.(syscall.Conn)
 	if !ok {
-		return false
+		return false, nil
 	}
 	raw, err := socket.SyscallConn()
-	return err == nil && hungUp(raw)
+	if err != nil {
+		return false, err
+	}
+	return hungUp(raw)
 }
 
 // Read is part of net.Conn.

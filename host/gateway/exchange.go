@@ -185,10 +185,7 @@ func (x *exchange) find() (n *node) {
 
 // findRoute finds the route in the request's site, and the node of its path.
 func (x *exchange) findRoute() (n *node) {
-	x.route = nil
-	if n, x.count = x.site.root.find(x.path, &x.params); n != nil {
-		x.route = n.route(x.ctx.Method())
-	}
+	n, x.route, x.count = x.site.route(x)
 	return n
 }
 

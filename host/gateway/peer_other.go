@@ -5,4 +5,4 @@ package gateway
 import "syscall"
 
 // hungUp cannot tell on this system: requests go on to their deadline.
-func hungUp(syscall.RawConn) bool { return false }
+func hungUp(syscall.RawConn) (bool, error) { return false, nil }

@@ -9,10 +9,10 @@ import (
 
 // hungUp tells whether the other side of a socket will send nothing more, or has
 // broken it off. Bytes that wait to be read say that it is there: what comes
-// behind them cannot be seen yet.
-func hungUp(raw syscall.RawConn) (gone bool) {
+// behind them cannot be seen yet. It fails for a socket that we have closed.
+func hungUp(raw syscall.RawConn) (gone bool, err error) {
 	// Control rather than Read: that would wait for whoever reads already.
-	_ = raw.Control(func(fd uintptr) { // fails for a socket that we have closed
+	err = raw.Control(func(fd uintptr) {
 		var b [1]byte
 		n, _, err := syscall.Recvfrom(int(fd), b[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
 		switch {
@@ -23,5 +23,5 @@ func hungUp(raw syscall.RawConn) (gone bool) {
 			gone = true
 		}
 	})
-	return gone
+	return gone, err
 }

@@ -153,13 +153,13 @@ func (x *exchange) try() bool {
 	if !x.tried() {
 		return false
 	}
-	r, n := x.service.canary.route(x)
+	_, r, params := x.service.canary.route(x)
 	if x.route != nil && r != nil && !r.takesAs(x.route) || !x.tryCanary() {
 		// A body that is read as the current version takes it is no good for the other.
 		x.site.route(x) // which puts the parameters back
 		return false
 	}
-	x.route, x.count = r, n
+	x.route, x.count = r, params
 	return true
 }
 
@@ -188,9 +188,9 @@ func (x *exchange) renew() {
 	if !x.enter(func(t *table) *service { return t.byName(name) }) {
 		return
 	}
-	if r, n := x.site.route(x); r != nil && r.takesAs(x.route) {
+	if _, r, params := x.site.route(x); r != nil && r.takesAs(x.route) {
 		old.leave()
-		x.route, x.count = r, n
+		x.route, x.count = r, params
 		return
 	}
 	x.site.leave()
@@ -198,13 +198,13 @@ func (x *exchange) renew() {
 	old.route(x) // which puts the parameters back
 }
 
-// route finds the route of a request, and how many parameters its path has.
-func (s *site) route(x *exchange) (*route, int) {
-	n, params := s.root.find(x.path, &x.params)
-	if n == nil {
-		return nil, 0
+// route finds the node of a request's path, in it the route, and how many parameters the
+// path has; there may be none of each.
+func (s *site) route(x *exchange) (n *node, r *route, params int) {
+	if n, params = s.root.find(x.path, &x.params); n != nil {
+		r = n.route(x.ctx.Method())
 	}
-	return n.route(x.ctx.Method()), params
+	return n, r, params
 }
 
 // takesAs tells whether a route takes what another one has taken of a request.

@@ -2,13 +2,11 @@ package rollout
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
 	"github.com/edgeset/edgeset/host/deploy"
 	"github.com/edgeset/edgeset/host/gateway"
-	"github.com/edgeset/edgeset/store"
 )
 
 // checkCanary checks what is asked for.
@@ -86,7 +84,6 @@ func (c *Controller) settle(ctx context.Context, name string, ch Change, action 
 	entry := (&change{Change: ch, action: action}).entry(name, old.Canary.Version)
 	w := &writing{revision: r.Revision, records: map[string]*record{name: &r.record}, audit: []Entry{entry}}
 	if err := c.write(ctx, w); err != nil {
-		c.unsure = errors.Is(err, store.ErrCommitUnknown)
 		return nil, fmt.Errorf("rollout: record the change: %w", err)
 	}
 	took, err := c.install(map[string]*running{name: &r}, w.revision)

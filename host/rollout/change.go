@@ -360,7 +360,6 @@ func (c *Controller) commit(ctx context.Context, list []*candidate, next map[str
 	}
 	if err := c.write(ctx, w); err != nil {
 		if errors.Is(err, store.ErrCommitUnknown) {
-			c.unsure = true
 			return fmt.Errorf("rollout: it is not known whether the change was recorded; what served before serves on until the host is started again: %w", err)
 		}
 		return fmt.Errorf("rollout: record the change: %w", err)

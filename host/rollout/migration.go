@@ -56,7 +56,7 @@ func schemaOf(d *deploy.Deployment, plugin string) *abi.Schema {
 }
 
 // migrateBefore migrates the data of what is about to serve, while the version before
-// serves on, and notes what will write them.
+// serves on.
 func (c *Controller) migrateBefore(ctx context.Context, list []*candidate, ch *change) error {
 	for _, n := range list {
 		alone := n.alone(ch)

@@ -66,7 +66,7 @@ type writing struct {
 
 // write writes a change in one transaction.
 func (c *Controller) write(ctx context.Context, w *writing) error {
-	return c.update(ctx, func(txn store.Txn) error {
+	err := c.update(ctx, func(txn store.Txn) error {
 		for name, r := range w.records {
 			if err := put(txn, []byte(deploymentPrefix+name), r); err != nil {
 				return err
@@ -93,6 +93,8 @@ func (c *Controller) write(ctx context.Context, w *writing) error {
 		}
 		return put(txn, []byte(revisionKey), w.revision)
 	})
+	c.unsure = c.unsure || errors.Is(err, store.ErrCommitUnknown)
+	return err
 }
 
 // update is Store.Update in the host's space, until it meets nobody. What has become of

@@ -12,12 +12,6 @@ import (
 	"github.com/edgeset/edgeset/host/deploy"
 )
 
-// Sources that are no files begin with these.
-const (
-	embeddedScheme = "embedded:"
-	ociScheme      = "oci://"
-)
-
 // sources says where the plugins of a change come from.
 type sources struct {
 	uploads map[string]Upload // of files, by source
@@ -41,7 +35,7 @@ func (c *Controller) pullAside(ctx context.Context, turn *turn, ch *change) erro
 		from.pulled = pulled
 		ch.sources[name] = from
 		for k := range ch.specs[i].Plugins {
-			wanted = wanted || strings.HasPrefix(ch.specs[i].Plugins[k].Source, ociScheme)
+			wanted = wanted || strings.HasPrefix(ch.specs[i].Plugins[k].Source, artifact.Scheme)
 		}
 	}
 	if !wanted {
@@ -57,7 +51,7 @@ func (c *Controller) pullAll(ctx context.Context, ch *change, pulled map[string]
 		spec := &ch.specs[i]
 		for k := range spec.Plugins {
 			p := &spec.Plugins[k]
-			if _, there := pulled[p.Source]; there || !strings.HasPrefix(p.Source, ociScheme) {
+			if _, there := pulled[p.Source]; there || !strings.HasPrefix(p.Source, artifact.Scheme) {
 				continue
 			}
 			f, err := c.pull(ctx, p, func(done, total int64) {
@@ -123,13 +117,13 @@ func (c *Controller) fetch(ctx context.Context, p *deploy.PluginSpec, from sourc
 	}
 	var wasm []byte
 	switch {
-	case strings.HasPrefix(p.Source, embeddedScheme):
+	case strings.HasPrefix(p.Source, deploy.EmbeddedScheme):
 		f.ours, f.pin = true, c.ours[p.Source]
 		if f.pin != "" && c.config.Library.Has(f.pin) {
 			return f, nil
 		}
 		wasm, err = deploy.ReadSource(c.config.Loader.Embedded, p.Source)
-	case strings.HasPrefix(p.Source, ociScheme):
+	case strings.HasPrefix(p.Source, artifact.Scheme):
 		if f, there := from.pulled[p.Source]; there && (p.Digest == "" || p.Digest == string(f.pin)) {
 			return f, nil
 		}

@@ -5,10 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 )
 
@@ -24,36 +22,7 @@ type Edit struct {
 func BuildVariant(t testing.TB, pkgDir string, edits ...Edit) []byte {
 	t.Helper()
 	key := fmt.Sprintf("%s %x", pkgDir, sha256.Sum256(fmt.Appendf(nil, "%q", edits)))
-	build, _ := builds.LoadOrStore(key, sync.OnceValues(func() ([]byte, error) { return compileVariant(pkgDir, edits) }))
-	wasm, err := build.(func() ([]byte, error))()
-	if err != nil {
-		t.Fatalf("wasmtest: build a variant of %s: %v", pkgDir, err)
-	}
-	return wasm
-}
-
-func compileVariant(pkgDir string, edits []Edit) ([]byte, error) {
-	root, err := moduleRoot()
-	if err != nil {
-		return nil, err
-	}
-	dir, err := os.MkdirTemp("", "wasmtest")
-	if err != nil {
-		return nil, err
-	}
-	defer os.RemoveAll(dir)
-	overlay, err := writeOverlay(dir, root, edits)
-	if err != nil {
-		return nil, err
-	}
-	out := filepath.Join(dir, "plugin.wasm")
-	cmd := exec.Command("go", "build", "-overlay="+overlay, "-buildmode=c-shared", "-o", out, "./"+filepath.ToSlash(pkgDir))
-	cmd.Dir = root
-	cmd.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm", "CGO_ENABLED=0", "GOFLAGS=")
-	if text, err := cmd.CombinedOutput(); err != nil {
-		return nil, &buildError{err, string(text)}
-	}
-	return os.ReadFile(out)
+	return once(t, key, "a variant of "+pkgDir, func() ([]byte, error) { return compile(pkgDir, "", edits) })
 }
 
 // writeOverlay writes the edited files into dir, and the file that tells the go

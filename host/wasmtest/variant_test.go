@@ -40,7 +40,7 @@ func TestAnEditThatDoesNotFitIsRefused(t *testing.T) {
 		{Edit{"/main.go", "a", ""}, "want a path relative to the module's root"},
 		{Edit{emptyPlugin + "/main.go", "func main() {}", "func main() { wrong }"}, "undefined: wrong"},
 	} {
-		if _, err := compileVariant(emptyPlugin, []Edit{c.edit}); err == nil || !strings.Contains(err.Error(), c.want) {
+		if _, err := compile(emptyPlugin, "", []Edit{c.edit}); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%q: error %v, want %q", c.edit, err, c.want)
 		}
 	}

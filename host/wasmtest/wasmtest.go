@@ -23,15 +23,21 @@ func Build(t testing.TB, pkgDir string) []byte {
 // BuildTags is Build with build tags, separated by commas.
 func BuildTags(t testing.TB, pkgDir, tags string) []byte {
 	t.Helper()
-	build, _ := builds.LoadOrStore(pkgDir+" "+tags, sync.OnceValues(func() ([]byte, error) { return compile(pkgDir, tags) }))
-	wasm, err := build.(func() ([]byte, error))()
+	return once(t, pkgDir+" "+tags, pkgDir, func() ([]byte, error) { return compile(pkgDir, tags, nil) })
+}
+
+// once builds what has a key, unless it was built before.
+func once(t testing.TB, key, what string, build func() ([]byte, error)) []byte {
+	t.Helper()
+	built, _ := builds.LoadOrStore(key, sync.OnceValues(build))
+	wasm, err := built.(func() ([]byte, error))()
 	if err != nil {
-		t.Fatalf("wasmtest: build %s: %v", pkgDir, err)
+		t.Fatalf("wasmtest: build %s: %v", what, err)
 	}
 	return wasm
 }
 
-func compile(pkgDir, tags string) ([]byte, error) {
+func compile(pkgDir, tags string, edits []Edit) ([]byte, error) {
 	root, err := moduleRoot()
 	if err != nil {
 		return nil, err
@@ -42,7 +48,15 @@ func compile(pkgDir, tags string) ([]byte, error) {
 	}
 	defer os.RemoveAll(dir)
 	out := filepath.Join(dir, "plugin.wasm")
-	cmd := exec.Command("go", "build", "-buildmode=c-shared", "-tags", tags, "-o", out, "./"+filepath.ToSlash(pkgDir))
+	args := []string{"build", "-buildmode=c-shared", "-tags", tags, "-o", out}
+	if len(edits) > 0 {
+		overlay, err := writeOverlay(dir, root, edits)
+		if err != nil {
+			return nil, err
+		}
+		args = append(args, "-overlay="+overlay)
+	}
+	cmd := exec.Command("go", append(args, "./"+filepath.ToSlash(pkgDir))...)
 	cmd.Dir = root
 	cmd.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm", "CGO_ENABLED=0", "GOFLAGS=")
 	if text, err := cmd.CombinedOutput(); err != nil {

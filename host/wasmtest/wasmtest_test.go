@@ -17,7 +17,7 @@ func TestBuildMakesAModuleOnce(t *testing.T) {
 }
 
 func TestWhatCannotBeBuiltIsSaid(t *testing.T) {
-	if _, err := compile("host/wasmtest/none", ""); err == nil || !bytes.Contains([]byte(err.Error()), []byte("none")) {
+	if _, err := compile("host/wasmtest/none", "", nil); err == nil || !bytes.Contains([]byte(err.Error()), []byte("none")) {
 		t.Errorf("error %v", err)
 	}
 }

@@ -63,10 +63,7 @@ func TestAnEventThatOnlyTheCanaryTakesIsAnsweredByIt(t *testing.T) {
 			r.canary(current, d)
 			c := r.connect("/chat/socket/")
 			c.silent() // but for the answer to a greeting
-			stats, _ := r.gateway.Stats(d)
-			if stats.Requests == 0 {
-				t.Error("the canary's statistics have no event")
-			}
+			eventually(t, "the canary's statistics have the event", func() bool { stats, _ := r.gateway.Stats(d); return stats.Requests > 0 })
 		})
 	}
 }
@@ -89,7 +86,7 @@ func TestAPollThatWaitsHoldsNoVersionUp(t *testing.T) {
 		polled <- got
 	}()
 	running := r.gateway.running.Load
-	waitFor(t, "the poll waits", func() bool { return running() == 1 })
+	eventually(t, "the poll waits", func() bool { return running() == 1 })
 	next := same(d)
 	if err := r.gateway.Set([]*deploy.Deployment{next}); err != nil {
 		t.Fatal(err)
@@ -114,7 +111,7 @@ func TestHowLongAPollWaitsIsNotHowLongAVersionTakes(t *testing.T) {
 	c := r.connect("/chat/socket/")
 	c.silent()
 	r.do("GET /chat/socket/?EIO=4&transport=polling", "").wants(200)
-	waitFor(t, "the event is counted", func() bool { stats, _ := r.gateway.Stats(d); return stats.Requests > 0 })
+	eventually(t, "the event is counted", func() bool { stats, _ := r.gateway.Stats(d); return stats.Requests > 0 })
 	if stats, _ := r.gateway.Stats(d); stats.Requests != 1 {
 		t.Errorf("%d requests are counted: want the event alone", stats.Requests)
 	}

@@ -52,7 +52,7 @@ func (r *rig) stats(plugin string) engine.Stats {
 }
 
 // eventually waits until a condition holds.
-func eventually(t *testing.T, what string, holds func() bool) {
+func eventually(t testing.TB, what string, holds func() bool) {
 	t.Helper()
 	for end := time.Now().Add(2 * slow); !holds(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {

@@ -184,9 +184,7 @@ func TestAStreamGoesOnWhereItsClientWas(t *testing.T) {
 
 	r.do("GET /chat/tea/stream", "").wants(401)
 	r.do("GET /chat/tea/stream", "", "Authorization", "Bearer ann", "Last-Event-ID", "x").wants(400)
-	if n := r.metric("edgeset_realtime_members"); n != 0 {
-		t.Errorf("%v streams are left", n)
-	}
+	eventually(t, "no stream is left", func() bool { return r.metric("edgeset_realtime_members") == 0 })
 }
 
 // What is said while clients come and go reaches each from the moment that its

@@ -157,7 +157,7 @@ func TestAVersionThatIsCutOffIsWaitedForAgain(t *testing.T) {
 		}
 	})
 	defer running.Wait()
-	waitFor(t, "the request runs", func() bool { return site.refs.Load() > 0 })
+	eventually(t, "the request runs", func() bool { return site.refs.Load() > 0 })
 	if err := r.gateway.Set([]*deploy.Deployment{same(d)}); err != nil {
 		t.Fatal(err)
 	}
@@ -176,15 +176,5 @@ func TestAVersionThatIsCutOffIsWaitedForAgain(t *testing.T) {
 	defer r.gateway.mu.Unlock()
 	if n := len(r.gateway.retiring); n > 0 {
 		t.Errorf("%d versions are kept that nobody uses", n)
-	}
-}
-
-// waitFor waits until something is so.
-func waitFor(t *testing.T, what string, is func() bool) {
-	t.Helper()
-	for end := time.Now().Add(10 * time.Second); !is(); time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("%s: not within 10 s", what)
-		}
 	}
 }

@@ -132,7 +132,7 @@ func TestSwapsAmidClientsOfAllKinds(t *testing.T) {
 			t.Errorf("version %d is held by %d requests that are over", s.deployment.Version, n&^retired)
 		}
 	}
-	waitFor(t, "nobody uses what serves", func() bool { return r.gateway.table.Load().byName("test").refs.Load() == 0 })
+	eventually(t, "nobody uses what serves", func() bool { return r.gateway.table.Load().byName("test").refs.Load() == 0 })
 	t.Logf("%d swaps, %d versions came to their end", swaps, len(sites))
 }
 

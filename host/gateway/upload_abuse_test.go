@@ -34,7 +34,7 @@ func TestAnUploadThatStopsIsCutOffHoweverFastItWas(t *testing.T) {
 	if err != nil || !strings.HasPrefix(string(got), "HTTP/1.1 408 ") {
 		t.Errorf("%.100q, %v", got, err)
 	}
-	r.eventually("the room is given back", func() bool { return r.gateway.spools.taken() == 0 })
+	eventually(r.t, "the room is given back", func() bool { return r.gateway.spools.taken() == 0 })
 }
 
 // Each byte that may begin a boundary ends a piece of what is read.

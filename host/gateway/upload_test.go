@@ -15,7 +15,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/edgeset/edgeset/host/deploy"
 )
@@ -178,21 +177,12 @@ func TestARefusedUploadLeavesNothing(t *testing.T) {
 	}
 	fmt.Fprintf(c, "POST /album/files/one HTTP/1.1\r\nHost: x\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n%s", kind, len(body), body[:900<<10])
 	c.Close()
-	r.eventually("uploads are through", func() bool { return r.gateway.running.Load() == 0 && r.gateway.spools.taken() == 0 })
+	eventually(r.t, "uploads are through", func() bool { return r.gateway.running.Load() == 0 && r.gateway.spools.taken() == 0 })
 	if spaces, err := r.store.Spaces(t.Context()); err != nil || len(spaces) != 0 {
 		t.Errorf("%q is left, %v", spaces, err)
 	}
 	if files, err := os.ReadDir(dir); err != nil || len(files) != 0 {
 		t.Errorf("%v is left, %v", files, err)
-	}
-}
-
-func (r *rig) eventually(what string, is func() bool) {
-	r.t.Helper()
-	for end := time.Now().Add(10 * time.Second); !is(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(end) {
-			r.t.Fatalf("not within 10 s: %s", what)
-		}
 	}
 }
 
@@ -284,7 +274,7 @@ func TestUploadsBesideTooManyOthersWait(t *testing.T) {
 	if got.header.Get("Retry-After") == "" {
 		t.Error("no Retry-After")
 	}
-	r.eventually("the room is given back", func() bool { return r.gateway.spools.taken() == 0 })
+	eventually(r.t, "the room is given back", func() bool { return r.gateway.spools.taken() == 0 })
 	r.upload("POST /album/files/one", nil, "a", noise("small", 200<<10)).wants(201)
 }
 
@@ -364,7 +354,7 @@ func TestUploadsLeaveInstancesToOthers(t *testing.T) {
 		}
 		answered <- got
 	}()
-	r.eventually("the upload has come", func() bool { return r.gateway.spools.taken() > 0 })
+	eventually(r.t, "the upload has come", func() bool { return r.gateway.spools.taken() > 0 })
 	for range 10 {
 		r.do("GET /album/dated", "").wants(200)
 	}

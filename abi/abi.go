@@ -51,4 +51,6 @@ const (
 	CallEvent
 	// CallMigrate asks for a batch of a Migration.
 	CallMigrate
+	// CallOutcome tells the Outcome of a Dispatch.
+	CallOutcome
 )

@@ -18,7 +18,9 @@ type Description struct {
 	Sockets     []Socket
 	Credentials []CredentialSource // not empty: the plugin answers CallAuthenticate
 	Grants      []string           // what it needs: the Grant… constants
+	Wants       []string           // what it makes use of where it is granted, and can do without
 	Schema      Schema             // the format of its data
+	Outcomes    bool               // it answers CallOutcome
 }
 
 // A Family is a part of the URL space with one form of errors. The host answers
@@ -258,8 +260,12 @@ func (d *Description) Append(w *Writer) {
 	w.End()
 	w.Key("grants")
 	appendTexts(w, d.Grants)
+	w.Key("wants")
+	appendTexts(w, d.Wants)
 	w.Key("schema")
 	d.Schema.Append(w)
+	w.Key("outcomes")
+	w.Bool(d.Outcomes)
 	w.End()
 }
 
@@ -288,6 +294,9 @@ func ReadDescription(v Value) (*Description, error) {
 		Name:    f.text("name"),
 		Version: f.text("version"),
 		Grants:  f.texts("grants"),
+		Wants:   f.texts("wants"),
+
+		Outcomes: f.bool("outcomes"),
 	}
 	families, credentials := f.get("families", Array), f.get("credentials", Array)
 	routes, sockets := f.get("routes", Array), f.get("sockets", Array)

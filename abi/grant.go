@@ -2,6 +2,7 @@ package abi
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -16,6 +17,11 @@ const (
 	// GrantRead and the name of another plugin of the deployment, "read:status":
 	// GetShared and ScanShared of its key space.
 	GrantRead = "read:"
+	// GrantMail: Dispatch of mails.
+	GrantMail = "mail"
+	// GrantWebhook and the name that the manifest gives to a webhook, "webhook:sms":
+	// Dispatch to it.
+	GrantWebhook = "webhook:"
 	// GrantEgress and a host, "egress:api.example.com": Fetch from there.
 	GrantEgress = "egress:"
 )
@@ -29,10 +35,10 @@ const (
 // checkGrants checks the form of the grants. A grant that the host does not know may
 // be one of a newer contract: it is not given, and then the plugin is refused.
 func (d *Description) checkGrants() error {
-	if len(d.Grants) > maxGrants {
-		return fmt.Errorf("description: %d grants: want at most %d", len(d.Grants), maxGrants)
+	if n := len(d.Grants) + len(d.Wants); n > maxGrants {
+		return fmt.Errorf("description: %d grants: want at most %d", n, maxGrants)
 	}
-	for _, g := range d.Grants {
+	for _, g := range slices.Concat(d.Grants, d.Wants) {
 		name, reads := strings.CutPrefix(g, GrantRead)
 		host, calls := strings.CutPrefix(g, GrantEgress)
 		switch {
@@ -42,11 +48,19 @@ func (d *Description) checkGrants() error {
 			return fmt.Errorf("description: grant %q: want %q and the name of a plugin", g, GrantRead)
 		case reads && name == d.Name:
 			return fmt.Errorf("description: grant %q: its own key space is %q", g, GrantKV)
+		case strings.HasPrefix(g, GrantWebhook) && !isWebhook(g):
+			return fmt.Errorf("description: grant %q: want %q and a name of a-z, 0-9 and '-'", g, GrantWebhook)
 		case calls && !validHost(host):
 			return fmt.Errorf("description: grant %q: want %q and a host, such as \"api.example.com\", \"*.example.com\" or \"api.example.com:8443\"", g, GrantEgress)
 		}
 	}
 	return nil
+}
+
+// isWebhook tells whether g is a grant of a webhook.
+func isWebhook(g string) bool {
+	name, ok := strings.CutPrefix(g, GrantWebhook)
+	return ok && validName(name)
 }
 
 // validHost tells whether s has the form of what a manifest lets a plugin reach: a

@@ -37,6 +37,13 @@ type Host interface {
 	// and with ErrTooLarge beyond MaxMessages and MaxMessageSize.
 	Publish(message Value) error
 
+	// Dispatch has what a Dispatch says delivered, once the call's transaction is
+	// committed. It fails with ErrDenied unless the manifest grants it and says how it
+	// goes, with ErrArgument for what is no dispatch, with ErrLimited if the recipient
+	// has been sent as much as may be for now or the outbox is full, and with
+	// ErrTooLarge beyond MaxDispatches.
+	Dispatch(dispatch Value) error
+
 	// Image makes renditions of a picture that was uploaded with the request, natively,
 	// and once, however often the call is run. What is wrong with the picture is the
 	// Image's Code. It fails with ErrArgument if there is no such file.
@@ -126,6 +133,7 @@ var (
 	ErrReadOnly = errors.New("write in a call that was declared read-only")
 	ErrDenied   = errors.New("not granted by the manifest")
 	ErrArgument = errors.New("argument is not what the contract says")
+	ErrLimited  = errors.New("the recipient has been sent as much as may be for now, or the outbox is full")
 	ErrHost     = errors.New("the host failed; the call will not be committed")
 )
 
@@ -139,6 +147,7 @@ const (
 	CodeDenied   = -6
 	CodeArgument = -7
 	CodeHost     = -8
+	CodeLimited  = -9
 )
 
 var codes = [...]struct {
@@ -147,6 +156,7 @@ var codes = [...]struct {
 }{
 	{CodeKey, ErrKey}, {CodeValue, ErrValue}, {CodeTooLarge, ErrTooLarge}, {CodeReadOnly, ErrReadOnly},
 	{CodeDenied, ErrDenied}, {CodeArgument, ErrArgument}, {CodeHost, ErrHost},
+	{CodeLimited, ErrLimited},
 }
 
 // CodeOf returns the code of an error of a Host.

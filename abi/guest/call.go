@@ -45,6 +45,8 @@ func (c *Call) Do(host abi.Host, frame []byte) ([]byte, error) {
 		err = c.authenticate()
 	case abi.CallMigrate:
 		err = c.migrate()
+	case abi.CallOutcome:
+		err = c.tell()
 	case abi.CallRequest, abi.CallEvent:
 		handle := c.plugin.handler(q.raw.Kind, q.raw.Route)
 		if handle == nil {

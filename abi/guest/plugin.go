@@ -56,6 +56,7 @@ type Plugin struct {
 	events   [][]Handler // by socket
 	auth     Authenticator
 	migrate  Migrator
+	outcome  OutcomeHandler
 }
 
 // New begins a plugin. The name is its identity: the prefix of its key space,
@@ -70,6 +71,10 @@ func New(name, version string) *Plugin {
 // name of a plugin of the deployment whose key space it reads, "egress:" and a host
 // that it calls.
 func (p *Plugin) Need(grants ...string) { p.desc.Grants = append(p.desc.Grants, grants...) }
+
+// Want asks for grants that the plugin makes use of where the manifest gives them, and
+// can do without: what they allow fails with abi.ErrDenied then.
+func (p *Plugin) Want(grants ...string) { p.desc.Wants = append(p.desc.Wants, grants...) }
 
 // Description returns what the plugin says of itself.
 func (p *Plugin) Description() *abi.Description { return &p.desc }

@@ -102,6 +102,9 @@ func fetch(request unsafe.Pointer, requestLen uint32, buf unsafe.Pointer, size u
 //go:wasmimport edge publish
 func publish(message unsafe.Pointer, messageLen uint32) int64
 
+//go:wasmimport edge dispatch
+func dispatch(record unsafe.Pointer, recordLen uint32) int64
+
 //go:wasmimport edge image
 func image(query unsafe.Pointer, queryLen uint32, buf unsafe.Pointer, size uint32) int64
 
@@ -276,6 +279,11 @@ func (h *imports) page(n int64) (abi.Page, error) {
 func (h *imports) Publish(message abi.Value) error {
 	m, mn := ptr(message)
 	return check(publish(m, mn))
+}
+
+func (h *imports) Dispatch(record abi.Value) error {
+	d, dn := ptr(record)
+	return check(dispatch(d, dn))
 }
 
 func (h *imports) Image(query *abi.ImageQuery) (*abi.Image, error) {

@@ -21,6 +21,9 @@ func (Denied) UnlinkBlob(abi.BlobID, []byte) error { return abi.ErrDenied }
 // FindBlob implements abi.Host.
 func (Denied) FindBlob(abi.BlobID) (int64, bool, error) { return 0, false, abi.ErrDenied }
 
+// Dispatch implements abi.Host.
+func (Denied) Dispatch(abi.Value) error { return abi.ErrDenied }
+
 // GetShared implements abi.Host.
 func (Denied) GetShared(string, []byte) ([]byte, bool, error) { return nil, false, abi.ErrDenied }
 

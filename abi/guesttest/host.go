@@ -27,6 +27,12 @@ type Host struct {
 	// Web answers outbound requests; nil: the manifest allows none.
 	Web func(*abi.Fetch) *abi.FetchReply
 
+	// Outbox is what has been dispatched, in order.
+	Outbox []*abi.Dispatch
+	// Undelivered are what of "mail" and "webhook:NAME" the manifest does not give;
+	// Limited are recipients that have been sent as much as may be.
+	Undelivered, Limited []string
+
 	shared  map[string]*Host
 	body    []byte // of the request that is under way
 	files   []File // uploaded with it
@@ -77,6 +83,8 @@ type txn struct {
 	said     int // bytes of them
 
 	subscribed bool // by one of them
+
+	dispatched []*abi.Dispatch
 }
 
 type stamped struct {
@@ -95,6 +103,7 @@ func (x *txn) commit() {
 		x.view[string(append(key, s.suffix...))] = s.entry
 	}
 	x.entries, x.blobs = x.view, x.blobView
+	x.Outbox = append(x.Outbox, x.dispatched...)
 	for _, m := range x.messages {
 		x.apply(m)
 	}

@@ -33,6 +33,7 @@ type Plugin struct {
 	Fetching chan struct{}
 	Log      *slog.Logger
 	Pictures *Pictures // nil: none are made
+	Outbox   Outbox    // nil: nothing is delivered
 }
 
 func (p *Plugin) granted(grant string) bool { return slices.Contains(p.Grants, grant) }
@@ -49,22 +50,29 @@ type Call struct {
 	txn     store.Txn
 	failure error // what makes the transaction worthless, whatever the guest says
 
+	// At is the time of the request.
+	At time.Time
+
 	// Connection is the id of the client's connection that the call may subscribe,
 	// and Subscription what it is then known by: see Publish.
 	Connection   string
 	Subscription string
 	Subscribed   bool // it has
 
-	said    int    // messages of the run
-	saidB   int    // and their bytes
-	read    int    // bytes that the run has had from the store and from outside
-	logged  int    // bytes that the run has written into the log
-	asked   uint   // host functions that guests have called
-	pending []byte // a result that did not fit the guest's buffer
-	list    abi.Writer
-	listB   []byte
-	memo    memo
-	env     extism.State
+	// Dispatched is how many entries of the outbox the run has made.
+	Dispatched int
+
+	dispatches int    // that the run has asked for
+	said       int    // messages of the run
+	saidB      int    // and their bytes
+	read       int    // bytes that the run has had from the store and from outside
+	logged     int    // bytes that the run has written into the log
+	asked      uint   // host functions that guests have called
+	pending    []byte // a result that did not fit the guest's buffer
+	list       abi.Writer
+	listB      []byte
+	memo       memo
+	env        extism.State
 
 	// Body is the body of the request as it came.
 	Body    []byte
@@ -90,6 +98,7 @@ func (c *Call) Start(ctx context.Context, p *Plugin, request string) {
 	c.ctx, c.plugin, c.request = ctx, p, request
 	c.prefix = append(append(c.prefix[:0], p.Name...), 0)
 	c.TrackReads, c.TrackWrites, c.ReadOnly, c.Body = false, false, false, nil
+	c.At, c.Dispatched = time.Time{}, 0
 	c.digests, c.uploads = digests{}, uploads{}
 	c.memo.forget()
 	c.Connection, c.Subscription = "", ""
@@ -103,6 +112,7 @@ func (c *Call) Begin(txn store.Txn) {
 	c.txn, c.failure, c.pending = txn, nil, nil
 	c.read, c.logged = 0, 0
 	c.said, c.saidB, c.Subscribed = 0, 0, false
+	c.dispatches, c.Dispatched = 0, 0
 	c.Reads, c.Writes, c.Scanned = c.Reads[:0], c.Writes[:0], false
 	c.memo.rewind()
 	c.env.Reset(c, nil)

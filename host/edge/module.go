@@ -170,6 +170,14 @@ var functions = []struct {
 		}
 		s[0] = result(current(ctx).Publish(message))
 	}},
+	{"dispatch", 2, i64, func(ctx context.Context, m api.Module, s []uint64) {
+		record, ok := m.Memory().Read(uint32(s[0]), uint32(s[1]))
+		if !ok {
+			s[0] = code(abi.CodeArgument)
+			return
+		}
+		s[0] = result(current(ctx).Dispatch(record))
+	}},
 	{"password_hash", 4, i64, func(ctx context.Context, m api.Module, s []uint64) {
 		c, mem := current(ctx), m.Memory()
 		password, ok := mem.Read(uint32(s[0]), uint32(s[1]))

@@ -28,7 +28,12 @@ require (
 	howett.net/plist v1.0.1
 )
 
-require github.com/BurntSushi/toml v1.6.0 // indirect
+require (
+	github.com/BurntSushi/toml v1.6.0 // indirect
+	github.com/standard-webhooks/standard-webhooks/libraries v0.0.1 // indirect
+	github.com/wneessen/go-mail v0.7.2 // indirect
+	golang.org/x/time v0.16.0 // indirect
+)
 
 require (
 	aead.dev/minisign v0.3.0

@@ -27,12 +27,40 @@ type Spec struct {
 	Origins []string `toml:"origins"`  // web origins that may call (CORS); "*" is any
 	// FuelPerSecond is how much its plugins may compute in the long run, in units
 	// of about one WebAssembly instruction; 0: no limit.
-	FuelPerSecond int64        `toml:"fuel_per_second"`
-	Cores         float64      `toml:"cores"`  // that its plugins may use at a time; 0: no limit of its own
-	Memory        Size         `toml:"memory"` // of all instances of its plugins; 0: no limit of its own
-	Canary        CanaryRule   `toml:"canary"` // the zero value is as good as DefaultCanary
-	Probes        []ProbeSpec  `toml:"probe"`
-	Plugins       []PluginSpec `toml:"plugin"`
+	FuelPerSecond int64   `toml:"fuel_per_second"`
+	Cores         float64 `toml:"cores"`  // that its plugins may use at a time; 0: no limit of its own
+	Memory        Size    `toml:"memory"` // of all instances of its plugins; 0: no limit of its own
+	// Mail, Webhooks and Outbox say how what its plugins dispatch is delivered.
+	Mail     MailSpec      `toml:"mail"`
+	Webhooks []WebhookSpec `toml:"webhook"`
+	Outbox   OutboxSpec    `toml:"outbox"`
+	Canary   CanaryRule    `toml:"canary"` // the zero value is as good as DefaultCanary
+	Probes   []ProbeSpec   `toml:"probe"`
+	Plugins  []PluginSpec  `toml:"plugin"`
+}
+
+// A MailSpec says how mail goes. The zero MailSpec is as the host's own does, if it has
+// a way at all.
+type MailSpec struct {
+	Server   string `toml:"server"`   // "smtp://host:587", "smtps://host:465"
+	User     string `toml:"user"`     // none: without logging in
+	Password string `toml:"password"` // the name of a secret of the outbox
+	From     string `toml:"from"`     // "Name <address@example.com>", or an address alone
+}
+
+// A WebhookSpec is a webhook that plugins may dispatch to.
+type WebhookSpec struct {
+	Name   string `toml:"name"` // a-z, 0-9 and '-': what follows "webhook:" in grants
+	URL    string `toml:"url"`
+	Secret string `toml:"secret"` // the name of a secret of the outbox, by which calls are signed
+}
+
+// An OutboxSpec bounds what is delivered. What is 0 has its default.
+type OutboxSpec struct {
+	Rate         float64  `toml:"rate"`          // attempts a second, in the long run; default 50
+	PerRecipient int      `toml:"per_recipient"` // dispatches to one recipient within an hour; default 20
+	Queue        int      `toml:"queue"`         // entries that wait; default 100,000
+	GiveUp       Duration `toml:"give_up"`       // how long an entry is tried; default 48h
 }
 
 // A ProbeSpec is a GET that a version has to answer before it serves.

@@ -6,10 +6,16 @@ WASM    := $(PLUGINS:%=build/%.wasm)
 GUEST   := $(shell find abi plugins -name '*.go' -not -name '*_test.go' 2>/dev/null) go.mod
 HOST    := $(shell find abi cmd host plugins store -name '*.go' -not -name '*_test.go' 2>/dev/null) $(wildcard cmd/edgeset/template/*) go.mod
 
-# What tests and benchmarks need of npm, at exact versions: clients of socket.io, an
-# OpenID Connect provider, MD5 for a form, a server of socket.io to compare with.
 npm = $(1:%=%/node_modules/.package-lock.json)
-CLIENTS := $(call npm,cmd/edgeset/testdata/oidc cmd/edgeset/testdata/posts cmd/edgeset/testdata/status host/realtime/socketio/testdata/clients)
+
+# The pages that the sharing plugin serves, bundled.
+PAGES := plugins/sharing/pages
+BUILT := $(PAGES)/dist/view.html
+
+# What tests and benchmarks need of npm, at exact versions: clients of socket.io, an
+# OpenID Connect provider, MD5 for a form, a driver of browsers and a check of
+# accessibility, a server of socket.io to compare with.
+CLIENTS := $(call npm,cmd/edgeset/testdata/oidc cmd/edgeset/testdata/pages cmd/edgeset/testdata/posts cmd/edgeset/testdata/status host/realtime/socketio/testdata/clients)
 RIVAL   := $(call npm,cmd/edgeset/testdata/fanout)
 
 # Only what a plain Go installation has.
@@ -37,16 +43,24 @@ build/%.wasm: $(GUEST)
 	@mkdir -p build
 	GOOS=wasip1 GOARCH=wasm go build -trimpath -buildmode=c-shared -o $@ ./plugins/$*
 
+build/sharing.wasm: $(BUILT)
+
+$(BUILT): $(shell find $(PAGES)/src $(PAGES)/build.mjs -type f 2>/dev/null) $(call npm,$(PAGES))
+	cd $(PAGES) && node build.mjs
+	@touch $@
+
 # What tests need besides Go and Node: a C compiler for the race detector, PHP for
 # a sample of the posts API's own document, an OpenID 2.0 provider, readers of feeds,
-# of property lists and of XML, a registry of plugins and a tool for signatures. As root they are installed, otherwise make says what
-# is missing. A browser is large, and its tests are skipped where there is none.
+# of property lists and of XML, a registry of plugins, a tool for signatures, an SMTP
+# server. As root they are installed, otherwise make says what is missing. A browser is
+# large, and its tests are skipped where there is none.
 .PHONY: tools
 tools:
 	@missing=; \
 	command -v gcc >/dev/null || missing="$$missing gcc libc6-dev"; \
 	command -v php >/dev/null || missing="$$missing php-cli"; \
 	/usr/bin/python3 -c 'import openid' 2>/dev/null || missing="$$missing python3-openid"; \
+	/usr/bin/python3 -c 'import aiosmtpd' 2>/dev/null || missing="$$missing python3-aiosmtpd"; \
 	/usr/bin/python3 -c 'import feedparser' 2>/dev/null || missing="$$missing python3-feedparser"; \
 	command -v xmllint >/dev/null || missing="$$missing libxml2-utils"; \
 	command -v plistutil >/dev/null || missing="$$missing libplist-utils"; \
@@ -63,6 +77,7 @@ tools:
 .PHONY: test
 test: export EDGESET_REQUIRE_TOOLS := 1
 test: build lint tools $(CLIENTS) ## run everything that must pass
+	cd $(PAGES) && node --test
 	go test -timeout 20m ./...
 	CGO_ENABLED=1 go test -race -short -timeout 30m ./abi/... ./cmd/... ./host/... ./plugins/... ./store/...
 
@@ -110,4 +125,4 @@ lint: build ## gofmt, vet and staticcheck
 
 .PHONY: clean
 clean: ## remove what was built (not ./data)
-	rm -rf bin build plugins/wasm/*.wasm
+	rm -rf bin build plugins/wasm/*.wasm $(PAGES)/dist/*

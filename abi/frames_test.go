@@ -269,6 +269,7 @@ func description() abi.Description {
 		Credentials: []abi.CredentialSource{{Kind: "token", Header: "Authorization", Scheme: "Bearer"}, {Kind: "session", Query: "q", Cookie: "c"}},
 		Grants: []string{abi.GrantKV, abi.GrantPasswords, "read:other-1", "egress:*", "egress:*.example.com", "egress:192.0.2.1:8443",
 			"a grant of a newer contract"},
+		Wants: []string{abi.GrantMail, "webhook:sms"}, Outcomes: true,
 		Schema: abi.Schema{Version: 3, Reads: 0, Keeps: 2, Migrates: true},
 	}
 }
@@ -314,8 +315,12 @@ func TestDescriptionsThatAreRefused(t *testing.T) {
 		{"a grant to read all", func(d *abi.Description) { d.Grants[2] = "read:*" }, `description: grant "read:*": want "read:" and the name of a plugin`},
 		{"a grant to read its own", func(d *abi.Description) { d.Grants[2] = "read:hello-1" }, `description: grant "read:hello-1": its own key space is "kv"`},
 		{"a grant to call a URL", func(d *abi.Description) { d.Grants[3] = "egress:https://x.example" }, `description: grant "egress:https://x.example": want "egress:" and a host, such as "api.example.com", "*.example.com" or "api.example.com:8443"`},
+		{"a grant to call every webhook", func(d *abi.Description) { d.Grants[3] = "webhook:" }, `description: grant "webhook:": want "webhook:" and a name of a-z, 0-9 and '-'`},
+		{"a wish to call a webhook by its address", func(d *abi.Description) { d.Wants[1] = "webhook:https://x.example" }, `description: grant "webhook:https://x.example": want "webhook:" and a name of a-z, 0-9 and '-'`},
+		{"a wish to read its own", func(d *abi.Description) { d.Wants[0] = "read:hello-1" }, `description: grant "read:hello-1": its own key space is "kv"`},
+		{"many grants and wishes", func(d *abi.Description) { d.Wants = make([]string, 58) }, "description: 65 grants: want at most 64"},
 		{"a long grant", func(d *abi.Description) { d.Grants[0] = strings.Repeat("x", 301) }, "description: a grant of 301 bytes: want at most 300"},
-		{"many grants", func(d *abi.Description) { d.Grants = make([]string, 65) }, "description: 65 grants: want at most 64"},
+		{"many grants", func(d *abi.Description) { d.Grants = make([]string, 63) }, "description: 65 grants: want at most 64"},
 		{"a negative schema", func(d *abi.Description) { d.Schema = abi.Schema{Version: -1, Reads: -1, Keeps: -1} }, "description: schema: version -1: want 1 to 2147483647, or no schema"},
 		{"a schema that reads newer ones", func(d *abi.Description) { d.Schema.Reads = 4 }, "description: schema: reads 4: want 0 to its version, 3"},
 		{"a schema that keeps newer ones", func(d *abi.Description) { d.Schema.Keeps = 4 }, "description: schema: keeps 4: want 0 to its version, 3"},
@@ -374,6 +379,8 @@ func TestDescriptionsThatAreRefused(t *testing.T) {
 		{"a list of numbers", route("auth", func(w *abi.Writer) { w.Array(); w.Int(1); w.End() }), "description: route GET /: auth: want strings, got an integer"},
 		{"a word for a boolean", route("write", token), "description: route GET /: write: want a boolean, got a string"},
 		{"an integer beyond 64 bits", route("max_body", func(w *abi.Writer) { w.Uint(math.MaxUint64) }), "description: route GET /: max_body: is out of range"},
+		{"wishes that are no list", entry("wants", token), "description: wants: want an array, got a string"},
+		{"a word for whether it is told outcomes", entry("outcomes", token), "description: outcomes: want a boolean, got a string"},
 		{"routes that are no list", entry("routes", token), "description: routes: want an array, got a string"},
 		{"a route that is no object", entry("routes", func(w *abi.Writer) { w.Array(); w.Nil(); w.End() }), "description: route: want an object, got null"},
 		{"a code that is no string", entry("families", func(w *abi.Writer) {
@@ -414,7 +421,7 @@ func TestDescriptionsThatAreRefused(t *testing.T) {
 }
 
 func TestCodesAndErrorsBelongTogether(t *testing.T) {
-	for _, err := range []error{abi.ErrKey, abi.ErrValue, abi.ErrTooLarge, abi.ErrReadOnly, abi.ErrDenied, abi.ErrArgument, abi.ErrHost} {
+	for _, err := range []error{abi.ErrKey, abi.ErrValue, abi.ErrTooLarge, abi.ErrReadOnly, abi.ErrDenied, abi.ErrArgument, abi.ErrHost, abi.ErrLimited} {
 		code := abi.CodeOf(err)
 		if code >= abi.CodeNotFound || abi.ErrorOf(code) != err {
 			t.Errorf("%v has code %d, which stands for %v", err, code, abi.ErrorOf(code))

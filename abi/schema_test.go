@@ -22,7 +22,12 @@ func TestTheSchemaNamesEverything(t *testing.T) {
 		"`" + abi.ExportAlloc + "`", "`" + abi.ExportCall + "`", "`" + abi.ExportVersion + "`", "module `" + abi.Module + "`",
 		fmt.Sprintf("at most %d deep", abi.MaxDepth), fmt.Sprintf("at most %d bytes", abi.MaxNumber),
 		fmt.Sprintf("extension type **%d**", abi.ExtNumber), fmt.Sprintf("(%d MiB)", abi.MaxFrameSize>>20),
-		fmt.Sprintf("%d describe, %d request, %d authenticate, %d event, %d migrate", abi.CallDescribe, abi.CallRequest, abi.CallAuthenticate, abi.CallEvent, abi.CallMigrate),
+		fmt.Sprintf("%d describe, %d request, %d authenticate, %d event, %d migrate, %d outcome", abi.CallDescribe, abi.CallRequest, abi.CallAuthenticate, abi.CallEvent, abi.CallMigrate, abi.CallOutcome),
+		"`" + abi.GrantMail + "`, dispatch of mails", "`" + abi.GrantWebhook + "` and the name", "At most " + grouped(abi.MaxDispatches) + " a call",
+		fmt.Sprintf("**dispatch** is a record of %d, of at most %s bytes", value(new(abi.Dispatch).Append).Len(), grouped(abi.MaxDispatchSize)),
+		fmt.Sprintf("**outcome** is a record of %d", value(new(abi.Outcome).Append).Len()),
+		fmt.Sprintf("1 to %d bytes. As long as the outbox knows it", abi.MaxDispatchKey), fmt.Sprintf("who gets it, 1 to %d bytes", abi.MaxRecipient),
+		fmt.Sprintf("address, at most %d bytes", abi.MaxSender), fmt.Sprintf("of a mail, at most %d bytes", abi.MaxSubject),
 		"`" + abi.GrantRead + "`", "`" + abi.GrantEgress + "`", "| `cursor` |", "| `done` |", "at most 1,024 bytes; it has to rise",
 		fmt.Sprintf("%d none, %d value, %d raw, %d form", abi.BodyNone, abi.BodyValue, abi.BodyRaw, abi.BodyForm),
 		fmt.Sprintf("%d error, %d caller", abi.BodyError, abi.BodyCaller),
@@ -43,6 +48,7 @@ func TestTheSchemaNamesEverything(t *testing.T) {
 	for code, name := range map[int]string{
 		abi.CodeNotFound: "CodeNotFound", abi.CodeKey: "CodeKey", abi.CodeValue: "CodeValue", abi.CodeTooLarge: "CodeTooLarge",
 		abi.CodeReadOnly: "CodeReadOnly", abi.CodeDenied: "CodeDenied", abi.CodeArgument: "CodeArgument", abi.CodeHost: "CodeHost",
+		abi.CodeLimited: "CodeLimited",
 	} {
 		row := fmt.Sprintf("| −%d | %s | ", -code, name)
 		if code != abi.CodeNotFound {
@@ -89,6 +95,9 @@ func TestTheSchemaNamesEverything(t *testing.T) {
 		}
 	}
 }
+
+// grouped is a number of thousands as the document writes it: "1,024".
+func grouped(n int) string { return fmt.Sprintf("%d,%03d", n/1000, n%1000) }
 
 func TestTheExamplesOfTheSchema(t *testing.T) {
 	doc, err := os.ReadFile("SCHEMA.md")

@@ -20,6 +20,8 @@ import (
 	"github.com/edgeset/edgeset/host/edge"
 	"github.com/edgeset/edgeset/host/engine"
 	"github.com/edgeset/edgeset/host/gateway"
+	"github.com/edgeset/edgeset/host/outbox"
+	"github.com/edgeset/edgeset/host/outbox/mail"
 	"github.com/edgeset/edgeset/host/rollout"
 	"github.com/edgeset/edgeset/host/secret"
 	"github.com/edgeset/edgeset/store"
@@ -40,6 +42,7 @@ type Config struct {
 	// read again by Reload; "": it is the default one.
 	Manifest   *deploy.Manifest
 	File       string
+	Mail       *mail.Config   // how mail goes of deployments that do not say; nil: not at all
 	Keys       *artifact.Keys // by which plugins must be signed; nil: they need not be
 	Embedded   fs.FS          // plugins that the binary carries
 	Proxies    []netip.Prefix
@@ -57,6 +60,8 @@ type Host struct {
 	engine     *engine.Engine
 	library    *artifact.Library
 	gateway    *gateway.Gateway
+	outbox     *outbox.Outbox
+	mail       outbox.Transport // nil: none
 	controller *rollout.Controller
 	admin      *admin.Server
 	listener   net.Listener
@@ -106,10 +111,28 @@ func (h *Host) open(ctx context.Context) (err error) {
 		Store: h.store, Log: c.Log, Access: c.Access, Proxies: c.Proxies,
 		MaxConns: c.MaxConns, MaxConnsIP: c.MaxConnsIP, Spool: spool,
 	})
+	if err = h.openOutbox(); err != nil {
+		return err
+	}
 	if err = h.startController(ctx); err != nil {
 		return err
 	}
-	h.admin = admin.New(admin.Config{Gateway: h.gateway, Deployments: h.controller, Library: h.library, Token: token, Log: c.Log})
+	h.admin = admin.New(admin.Config{Gateway: h.gateway, Deployments: h.controller, Library: h.library, Outbox: h.outbox, Note: h.controller.Note, Token: token, Log: c.Log})
+	return nil
+}
+
+// openOutbox makes what delivers, and the host's own way for mail.
+func (h *Host) openOutbox() error {
+	c := h.config
+	h.outbox = outbox.New(outbox.Config{Store: h.store, Deployments: h.gateway, Log: c.Log})
+	if c.Mail == nil {
+		return nil
+	}
+	transport, err := mail.New(*c.Mail)
+	if err != nil {
+		return fmt.Errorf("host: %w", err)
+	}
+	h.mail = transport
 	return nil
 }
 
@@ -126,7 +149,12 @@ func (h *Host) startController(ctx context.Context) error {
 	}
 	h.controller = rollout.New(rollout.Config{
 		Store: h.store, Gateway: h.gateway, Library: h.library, Keys: c.Keys, Vault: vault, Log: c.Log,
-		Loader: deploy.Loader{Engine: h.engine, Embedded: c.Embedded, Log: c.Log, Pictures: edge.NewPictures(0, 0)},
+		Loader: deploy.Loader{
+			Engine: h.engine, Embedded: c.Embedded, Log: c.Log, Pictures: edge.NewPictures(0, 0), Mail: h.mail,
+			Outbox: func(deployment string, ways outbox.Channels, limits outbox.Limits) edge.Outbox {
+				return h.outbox.For(deployment, ways, limits)
+			},
+		},
 	})
 	m, origin := c.Manifest, rollout.FromConfig
 	if c.File == "" {
@@ -191,6 +219,10 @@ func (h *Host) Run(ctx context.Context) error {
 	failed := make(chan error, 2)
 	go func() { failed <- h.gateway.Serve(h.listener) }()
 	go func() { failed <- h.admin.Serve(h.adminL) }()
+	delivering, stopDelivering := context.WithCancel(context.Background())
+	defer stopDelivering()
+	delivered := make(chan error, 1)
+	go func() { delivered <- h.outbox.Run(delivering) }()
 	h.admin.SetReady(true)
 	h.config.Log.Info("serving", "listen", h.Addr().String(), "admin", h.AdminAddr().String(),
 		"data", h.config.Data, "durability", h.config.Durability.String())
@@ -204,7 +236,10 @@ func (h *Host) Run(ctx context.Context) error {
 	h.admin.SetReady(false)
 	drained, cancel := context.WithTimeout(context.Background(), h.config.Drain)
 	defer cancel()
-	err = errors.Join(err, h.gateway.Shutdown(drained))
+	// What is on its way is given a moment, beside the requests that run: what became of
+	// it should be noted. The rest goes on its way at the next start.
+	stopDelivering()
+	err = errors.Join(err, h.gateway.Shutdown(drained), <-delivered)
 	// Also when nothing is left of the time to drain: what was told to end needs a
 	// moment to do so.
 	closed, cancel := context.WithTimeout(context.Background(), closeTime)
@@ -228,6 +263,9 @@ func (h *Host) close(ctx context.Context) error {
 	}
 	if h.controller != nil {
 		errs = append(errs, h.controller.Close(ctx))
+	}
+	if h.mail != nil {
+		errs = append(errs, h.mail.Close())
 	}
 	if h.engine != nil {
 		errs = append(errs, h.engine.Close(ctx))

@@ -13,13 +13,14 @@ import (
 	"github.com/edgeset/edgeset/host/edge"
 	"github.com/edgeset/edgeset/host/engine"
 	"github.com/edgeset/edgeset/host/gateway"
+	"github.com/edgeset/edgeset/host/secret"
 	"github.com/edgeset/edgeset/plugins"
 )
 
 // checkOffline does what a host does with a manifest before it serves it, in this
 // process: it finds, compiles, loads and describes the plugins and makes a table of all
-// routes. What takes a host's state it cannot know: secrets are empty, signatures and
-// migrations are left out.
+// routes. What takes a host's state it cannot know: secrets have no meaning, signatures
+// and migrations are left out.
 func checkOffline(ctx context.Context, o operator, m *deploy.Manifest, dir, cache string, asJSON bool) (err error) {
 	files, err := readFiles(m, dir)
 	if err != nil {
@@ -47,10 +48,14 @@ func checkOffline(ctx context.Context, o operator, m *deploy.Manifest, dir, cach
 			found, err := readSource(ctx, spec.Source)
 			return found.Wasm, err
 		},
-		Secrets: func(_ context.Context, _, _ string, names []string) (map[string]string, error) {
+		Secrets: func(_ context.Context, _, owner string, names []string) (map[string]string, error) {
+			value := ""
+			if owner == secret.Outbox { // where none would be a fault
+				value = strings.Repeat("0", 32)
+			}
 			values := map[string]string{}
 			for _, name := range names {
-				values[name] = ""
+				values[name] = value
 			}
 			return values, nil
 		},
@@ -82,7 +87,8 @@ type checked struct {
 	Version    string   `json:"version,omitempty"`
 	Digest     string   `json:"digest"`
 	Routes     int      `json:"routes"`
-	Grants     []string `json:"grants,omitempty"`
+	Grants     []string `json:"grants,omitempty"` // that it needs
+	Wants      []string `json:"wants,omitempty"`  // that it can do without
 }
 
 func printChecked(list []*deploy.Deployment, asJSON bool) error {
@@ -90,13 +96,13 @@ func printChecked(list []*deploy.Deployment, asJSON bool) error {
 	var rows [][]string
 	for _, d := range list {
 		for _, p := range d.Plugins {
-			c := checked{d.Spec.Name, p.Spec.Name, p.Desc.Version, p.Digest, len(p.Desc.Routes), p.Desc.Grants}
+			c := checked{d.Spec.Name, p.Spec.Name, p.Desc.Version, p.Digest, len(p.Desc.Routes), p.Desc.Grants, p.Desc.Wants}
 			found = append(found, c)
-			rows = append(rows, []string{c.Deployment, c.Plugin, c.Version, shortDigest(c.Digest), fmt.Sprint(c.Routes), strings.Join(c.Grants, ",")})
+			rows = append(rows, []string{c.Deployment, c.Plugin, c.Version, shortDigest(c.Digest), fmt.Sprint(c.Routes), strings.Join(c.Grants, ","), strings.Join(c.Wants, ",")})
 		}
 	}
 	if asJSON {
 		return printJSON(found)
 	}
-	return columns(os.Stdout, "DEPLOYMENT PLUGIN VERSION DIGEST ROUTES GRANTS", rows)
+	return columns(os.Stdout, "DEPLOYMENT PLUGIN VERSION DIGEST ROUTES GRANTS WANTS", rows)
 }

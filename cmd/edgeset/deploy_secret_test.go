@@ -17,8 +17,14 @@ import (
 // setSecret sets a secret of the probe, as an operator does: through a pipe.
 func (s *site) setSecret(name, value string) finished {
 	s.t.Helper()
+	return s.keepSecret(value, name, "--plugin", "probe")
+}
+
+// keepSecret has a value set, for whom the flags say.
+func (s *site) keepSecret(value, name string, flags ...string) finished {
+	s.t.Helper()
 	var stdout, stderr bytes.Buffer
-	args := []string{"secret", "set", name, "--deployment", "eu", "--plugin", "probe", "--admin", s.admin, "--data", s.data}
+	args := append([]string{"secret", "set", name, "--deployment", "eu", "--admin", s.admin, "--data", s.data}, flags...)
 	cmd := exec.CommandContext(s.t.Context(), edgeset(s.t), args...)
 	cmd.Env, cmd.Stdin, cmd.Stdout, cmd.Stderr = environment(), strings.NewReader(value+"\n"), &stdout, &stderr
 	_ = cmd.Run() // the exit status has it
@@ -149,4 +155,33 @@ secrets = ["password"]
 	s.do(remove...).wants(t, 1, "", "404 Not Found")
 	writeFile(t, file, text)
 	s.do("deploy", file).wants(t, 1, "", "password")
+}
+
+func TestASecretOfTheOutboxIsKeptApart(t *testing.T) {
+	t.Parallel()
+	const value = "a-key-that-nobody-sees"
+	s := newSite(t)
+	d := tinies{name: "eu", mark: "a", more: "[[deployment.webhook]]\nname = \"sms\"\nurl = \"https://sms.example.com\"\nsecret = \"key\"\n"}
+	file := s.manifest(d)
+	f := s.do("deploy", file)
+	f.wants(t, 1, "", `deployment "eu": outbox: `)
+	if !strings.Contains(f.stderr, `secret "key" is not set`) {
+		t.Errorf("%v\nwant the name of the secret", f)
+	}
+	s.ok("deploy", file, "--check", "--offline") // which knows of no secrets
+	s.keepSecret(value, "key", "--outbox").wants(t, 0, "", "")
+	s.ok("deploy", file)
+	s.ok("secret", "list", "--deployment", "eu").wants(t, 0, "@outbox  key   1 ", "")
+	s.ok("deploy", "show", "eu", "1").wants(t, 0, "@outbox/key, revision 1", "")
+	s.do("secret", "remove", "--outbox", "key", "--deployment", "eu").wants(t, 1, "", "409 Conflict")
+	s.restart()
+	if got := s.mark(d); got != "a" {
+		t.Errorf("after a restart %q answers", got)
+	}
+	d.more = ""
+	s.deploy(d)
+	s.ok("secret", "remove", "--outbox", "key", "--deployment", "eu").wants(t, 0, "", "")
+	if e := s.audit(); e[0].Action != "secret remove" || e[0].Message != "@outbox/key" || e[0].Error != "" {
+		t.Errorf("in the audit log: %+v", e[:1])
+	}
 }

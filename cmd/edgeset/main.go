@@ -16,6 +16,7 @@ const usage = `edgeset serves API families from WebAssembly plugins.
   edgeset deploy list      print what is deployed
   edgeset deploy rollback  have an older version of a deployment serve again
   edgeset secret set       keep a setting of a plugin apart from the manifest
+  edgeset outbox list      print the mails and webhooks that are on their way, and those that have failed
   edgeset audit            print who changed what
   edgeset app create       make an application: the id and secret of an API client
   edgeset app list         list the applications
@@ -65,6 +66,8 @@ func run(args []string) error {
 		return deployCommand(args[1:])
 	case "secret":
 		return secretCommand(args[1:])
+	case "outbox":
+		return outboxCommand(args[1:])
 	case "audit":
 		return audit(args[1:])
 	case "app":

@@ -37,6 +37,7 @@ type inspection struct {
 	ABI         int                 `json:"abi,omitempty"`
 	Schema      *schemaNote         `json:"schema,omitempty"`
 	Grants      []grantNote         `json:"grants,omitempty"`
+	Wants       []grantNote         `json:"wants,omitempty"` // grants that it can do without
 	Credentials []map[string]string `json:"credentials,omitempty"`
 	Routes      []routeNote         `json:"routes,omitempty"`
 	Sockets     []socketNote        `json:"sockets,omitempty"`
@@ -206,6 +207,9 @@ func (i *inspection) note(d *abi.Description) {
 	for _, g := range d.Grants {
 		i.Grants = append(i.Grants, grantNote{g, purpose(g)})
 	}
+	for _, g := range d.Wants {
+		i.Wants = append(i.Wants, grantNote{g, purpose(g)})
+	}
 	for _, c := range d.Credentials {
 		source := map[string]string{"kind": c.Kind}
 		for key, value := range map[string]string{"header": c.Header, "scheme": c.Scheme, "query": c.Query, "cookie": c.Cookie, "param": c.Param} {
@@ -245,11 +249,16 @@ func purpose(grant string) string {
 		return "have sockets and streams, and publish events to them"
 	case abi.GrantBlobs:
 		return "take files that are uploaded, make pictures, and keep blobs"
+	case abi.GrantMail:
+		return "send mail"
 	}
-	if name, ok := strings.CutPrefix(grant, "read:"); ok {
+	if name, ok := strings.CutPrefix(grant, abi.GrantRead); ok {
 		return "read the state of plugin " + name
 	}
-	if host, ok := strings.CutPrefix(grant, "egress:"); ok {
+	if name, ok := strings.CutPrefix(grant, abi.GrantWebhook); ok {
+		return "call the webhook " + name + " of the manifest"
+	}
+	if host, ok := strings.CutPrefix(grant, abi.GrantEgress); ok {
 		return "call " + host
 	}
 	return "something that this host does not know"
@@ -324,6 +333,10 @@ func (i *inspection) printIdentity(s *sheet) {
 func (i *inspection) printInterface(s *sheet) {
 	s.section("grants that it asks for", len(i.Grants))
 	for _, g := range i.Grants {
+		s.row("  "+g.Grant, "to "+g.For)
+	}
+	s.section("grants that it wants, and can do without", len(i.Wants))
+	for _, g := range i.Wants {
 		s.row("  "+g.Grant, "to "+g.For)
 	}
 	s.section("credentials that it checks", len(i.Credentials))

@@ -14,8 +14,10 @@ import (
 )
 
 const secretUsage = `edgeset secret keeps settings of plugins apart from manifests. A manifest names them: secrets = ["NAME"].
+With --outbox instead of --plugin P it keeps those by which mails and calls of webhooks are delivered.
 
   edgeset secret set --plugin P NAME      set a secret; its value is read from stdin
+  edgeset secret set --outbox NAME        set one of the outbox: a password in [deployment.mail], a secret in [[deployment.webhook]]
   edgeset secret list                     print the secrets of a deployment, without their values
   edgeset secret remove --plugin P NAME   remove a secret
 
@@ -43,7 +45,7 @@ func secretCommand(args []string) error {
 }
 
 func secretSet(args []string) error {
-	f := newFlags("secret set --plugin P NAME", "set a secret of a plugin; its value is read from stdin, without the line break at its end")
+	f := newFlags("secret set (--plugin P | --outbox) NAME", "set a secret of a plugin, or of the outbox; its value is read from stdin, without the line break at its end")
 	s := newSecretFlags(f)
 	if err := s.parse(args); err != nil {
 		return err
@@ -56,7 +58,7 @@ func secretSet(args []string) error {
 }
 
 func secretRemove(args []string) error {
-	f := newFlags("secret remove --plugin P NAME", "remove a secret of a plugin")
+	f := newFlags("secret remove (--plugin P | --outbox) NAME", "remove a secret of a plugin, or of the outbox")
 	s := newSecretFlags(f)
 	if err := s.parse(args); err != nil {
 		return err
@@ -89,11 +91,15 @@ type secretFlags struct {
 	flags
 	operator
 	plugin, message *string
+	outbox          *bool
 	name            string
 }
 
 func newSecretFlags(f flags) *secretFlags {
-	s := &secretFlags{flags: f, plugin: f.String("plugin", "", "name of the plugin"), message: f.String("message", "", "why, for the record")}
+	s := &secretFlags{
+		flags: f, plugin: f.String("plugin", "", "name of the plugin"), outbox: f.Bool("outbox", false, "it is by which mails and calls of webhooks are delivered"),
+		message: f.String("message", "", "why, for the record"),
+	}
 	f.StringVar(s.message, "m", "", "the same as --message")
 	s.operator = operatorFlags(f)
 	return s
@@ -106,8 +112,12 @@ func (s *secretFlags) parse(args []string) error {
 		return err
 	case len(names) != 1:
 		return misused("secret: want the name of one secret, but there are %d: its value is read from stdin", len(names))
+	case *s.outbox && *s.plugin != "":
+		return misused("secret: --plugin and --outbox: want one of the two")
+	case *s.outbox:
+		*s.plugin = secret.Outbox
 	case *s.plugin == "":
-		return misused("secret: --plugin: want the name of a plugin")
+		return misused("secret: --plugin: want the name of a plugin, or --outbox")
 	}
 	s.name = names[0]
 	return nil

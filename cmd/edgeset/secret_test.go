@@ -30,7 +30,9 @@ func TestSecretsComeFromStdin(t *testing.T) {
 		{"\n", "set smtp_password --plugin signing", 1, "stdin: there is nothing"},
 		{strings.Repeat("x", 64<<10+1), "set smtp_password --plugin signing", 1, "at most 65536 bytes"},
 		{"hush", "set smtp_password hush --plugin signing", 2, "stdin"},
-		{"hush", "set smtp_password", 2, "--plugin"},
+		{"hush", "set smtp_password", 2, "--plugin: want the name of a plugin, or --outbox"},
+		{"hush", "set smtp_password --plugin signing --outbox", 2, "--plugin and --outbox: want one of the two"},
+		{"hush", "set --outbox", 2, "want the name"},
 		{"hush", "set --plugin signing", 2, "want the name"},
 		{"hush", "paint", 2, `no command "paint"`},
 		{"hush", "", 2, "edgeset secret set"},
@@ -43,6 +45,11 @@ func TestSecretsComeFromStdin(t *testing.T) {
 	}
 	a.runWith(t.Context(), "hush", "secret", "set", "--plugin", "signing", "other").wants(t, 1, "", "404")
 	a.run("secret", "remove", "--plugin", "signing", "--deployment", "eu", "smtp_password").wants(t, 0, "", "")
+	const outbox = "/v1/deployments/default/secrets/@outbox/smtp"
+	a.on("PUT "+outbox, "204 ")
+	a.on("DELETE "+outbox, "204 ")
+	a.runWith(t.Context(), "hush", "secret", "set", "--outbox", "smtp").wants(t, 0, "", "")
+	a.run("secret", "remove", "smtp", "--outbox").wants(t, 0, "", "")
 	a.run("secret", "list").wants(t, 0, "PLUGIN   NAME           REVISION  AT\nsigning  smtp_password  2         2026-01-02 03:04:05\n", "")
 	a.run("secret", "list", "--json").wants(t, 0, `"revision": 2`, "")
 	a.run("secret", "--help").wants(t, 0, "edgeset secret remove", "")

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
@@ -15,6 +16,7 @@ import (
 	"github.com/edgeset/edgeset/host"
 	"github.com/edgeset/edgeset/host/artifact"
 	"github.com/edgeset/edgeset/host/deploy"
+	"github.com/edgeset/edgeset/host/outbox/mail"
 	"github.com/edgeset/edgeset/plugins"
 	"github.com/edgeset/edgeset/store/badgerstore"
 )
@@ -35,6 +37,8 @@ func serve(args []string) error {
 	proxies := f.String("trusted-proxies", "", "networks whose X-Forwarded-For and X-Forwarded-Proto are believed, such as 10.0.0.0/8,::1/128")
 	maxConns := f.Int("max-conns", 65536, "connections at a time")
 	maxConnsIP := f.Int("max-conns-per-ip", 0, "connections of one address at a time; 0: no limit")
+	smtp := f.String("smtp-url", "", "server that takes mail, smtp://[user:password@]host[:port] or smtps://…, for deployments whose manifest names none; what has a password in it is better said by the environment")
+	from := f.String("mail-from", "", "from whom that mail is, \"Name <address@example.com>\"; none: the user of --smtp-url if that is an address, or else no-reply at the server")
 	if err := f.parse(args); err != nil {
 		return err
 	}
@@ -54,6 +58,9 @@ func serve(args []string) error {
 	}
 	if c.Proxies, err = networks(*proxies); err != nil {
 		return misused("serve: --trusted-proxies: %v", err)
+	}
+	if c.Mail, err = mailConfig(*smtp, *from); err != nil {
+		return misused("serve: %v", err)
 	}
 	if *keys != "" {
 		if c.Keys, err = artifact.ReadKeys(*keys); err != nil {
@@ -81,6 +88,41 @@ func serve(args []string) error {
 	}
 	go reload(ctx, h, hangups, log)
 	return h.Run(ctx)
+}
+
+// mailConfig says how mail goes of deployments that do not say; nil: not at all.
+func mailConfig(server, from string) (*mail.Config, error) {
+	if server == "" {
+		if from != "" {
+			return nil, errors.New("--mail-from: want --smtp-url as well")
+		}
+		return nil, nil
+	}
+	c, err := mail.ParseServer(server)
+	switch {
+	case err != nil && misplaced(server):
+		return nil, errors.New("--smtp-url: want smtp://[user:password@]host[:port] or smtps://…, with what is special in user and password percent-encoded, such as '/' as %2F")
+	case err != nil:
+		return nil, fmt.Errorf("--smtp-url: %w", err)
+	}
+	if c.From = from; from == "" {
+		c.From = deploy.DefaultFrom(c)
+	}
+	if err := deploy.CheckFrom(c.From); err != nil {
+		return nil, fmt.Errorf("--mail-from: %w", err)
+	}
+	return &c, nil
+}
+
+// misplaced tells whether what stands before an @ has come to lie in a part of a URL that
+// messages may repeat, and a password with it.
+func misplaced(server string) bool {
+	_, rest, ok := strings.Cut(server, "://")
+	if !ok {
+		rest = "/" + server
+	}
+	at := strings.LastIndexByte(rest, '@')
+	return at >= 0 && strings.ContainsAny(rest[:at], "/?#")
 }
 
 // reload has the manifest read again whenever SIGHUP comes. If it cannot be served, what

@@ -22,7 +22,9 @@ import (
 
 	"github.com/edgeset/edgeset/abi"
 	"github.com/edgeset/edgeset/host/gateway"
+	"github.com/edgeset/edgeset/host/rollout"
 	"github.com/edgeset/edgeset/host/text"
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/valyala/fasthttp"
 )
 
@@ -68,18 +70,21 @@ type Config struct {
 	Gateway     *gateway.Gateway
 	Deployments Deployments
 	Library     Library
-	Token       string // who shows it is let in; "": nobody is
+	Outbox      Outbox              // nil: the host has none
+	Note        func(rollout.Entry) // puts a line into the audit log, of changes of the outbox; nil: none is kept
+	Token       string              // who shows it is let in; "": nobody is
 	Log         *slog.Logger
 }
 
 // A Server is the admin API.
 type Server struct {
-	config Config
-	token  []byte
-	server *fasthttp.Server
-	routes []route
-	ready  atomic.Bool
-	conns  gateway.Conns
+	config  Config
+	token   []byte
+	server  *fasthttp.Server
+	routes  []route
+	metrics *prometheus.Registry // of the outbox
+	ready   atomic.Bool
+	conns   gateway.Conns
 
 	ctx     context.Context // of all changes
 	cancel  context.CancelFunc
@@ -91,6 +96,7 @@ func New(c Config) *Server {
 	s := &Server{config: c, token: []byte(c.Token)}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.routes = s.table()
+	s.metrics = newMetrics(c.Outbox)
 	s.server = &fasthttp.Server{
 		Handler: s.handle, NoDefaultServerHeader: true, CloseOnShutdown: true,
 		HeaderReceived: s.announced, StreamRequestBody: true, DisablePreParseMultipartForm: true,
@@ -170,7 +176,7 @@ func (s *Server) handle(ctx *fasthttp.RequestCtx) {
 		ctx.SetBodyString("ready\n")
 	case "/metrics":
 		ctx.SetContentType("text/plain; version=0.0.4; charset=utf-8")
-		if err := s.config.Gateway.WritePrometheus(ctx); err != nil {
+		if err := s.writeMetrics(ctx); err != nil {
 			ctx.ResetBody()
 			problem(ctx, 500, "internal", err.Error())
 		}

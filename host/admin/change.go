@@ -11,6 +11,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/edgeset/edgeset/host/outbox"
 	"github.com/edgeset/edgeset/host/rollout"
 	"github.com/edgeset/edgeset/host/secret"
 	"github.com/valyala/fasthttp"
@@ -155,11 +156,11 @@ func kind(err error) (status int, code string) {
 		return body.status, body.code
 	case errors.As(err, &invalid), errors.Is(err, secret.ErrInvalid):
 		return 422, "invalid"
-	case errors.Is(err, rollout.ErrNotFound):
+	case errors.Is(err, rollout.ErrNotFound), errors.Is(err, outbox.ErrUnknown):
 		return 404, "not_found"
 	case errors.Is(err, rollout.ErrStale):
 		return 412, "stale"
-	case errors.Is(err, rollout.ErrRefused):
+	case errors.Is(err, rollout.ErrRefused), errors.Is(err, outbox.ErrState):
 		return 409, "refused"
 	}
 	return 500, "internal"

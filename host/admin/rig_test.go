@@ -160,8 +160,15 @@ type rig struct {
 
 func newRig(t *testing.T, token string, f *fake) *rig {
 	t.Helper()
-	log := slog.New(slog.DiscardHandler)
-	s := New(Config{Gateway: gateway.New(gateway.Config{Log: log}), Deployments: f, Library: f, Token: token, Log: log})
+	return newRigOf(t, Config{Deployments: f, Library: f, Token: token})
+}
+
+// newRigOf is a rig of an API that works on more than a fake.
+func newRigOf(t *testing.T, c Config) *rig {
+	t.Helper()
+	c.Log = slog.New(slog.DiscardHandler)
+	c.Gateway = gateway.New(gateway.Config{Log: c.Log})
+	s := New(c)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

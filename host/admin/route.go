@@ -31,6 +31,11 @@ func (s *Server) table() []route {
 		{"GET", "/v1/deployments/*/secrets", s.secrets},
 		{"PUT", "/v1/deployments/*/secrets/*/*", s.setSecret},
 		{"DELETE", "/v1/deployments/*/secrets/*/*", s.deleteSecret},
+		{"GET", "/v1/deployments/*/outbox", s.entries},
+		{"POST", "/v1/deployments/*/outbox/retry", s.retryEntries},
+		{"GET", "/v1/deployments/*/outbox/*", s.entry},
+		{"DELETE", "/v1/deployments/*/outbox/*", s.discardEntry},
+		{"POST", "/v1/deployments/*/outbox/*/retry", s.retryEntry},
 		{"GET", "/v1/audit", s.audit},
 	}
 }

@@ -44,9 +44,9 @@ func (w *canonical) table(header string, v, without reflect.Value) {
 	for i := range t.NumField() {
 		f, below := v.Field(i), path+"."+t.Field(i).Tag.Get("toml")
 		switch {
-		case f.Type() == reflect.TypeFor[CanaryRule]():
-			if standard := DefaultCanary(); !f.IsZero() && f.Interface() != any(standard) {
-				w.table("["+below+"]", f, reflect.ValueOf(standard))
+		case f.Kind() == reflect.Struct:
+			if standard := standardOf(f.Type()); !f.IsZero() && !f.Equal(standard) {
+				w.table("["+below+"]", f, standard)
 			}
 		case f.Kind() == reflect.Map && f.Len() > 0:
 			w.settings("["+below+"]", f.Interface().(map[string]string))
@@ -56,6 +56,14 @@ func (w *canonical) table(header string, v, without reflect.Value) {
 			}
 		}
 	}
+}
+
+// standardOf returns what a table below a deployment is that the manifest does not have.
+func standardOf(t reflect.Type) reflect.Value {
+	if t == reflect.TypeFor[CanaryRule]() {
+		return reflect.ValueOf(DefaultCanary())
+	}
+	return reflect.Zero(t)
 }
 
 // same tells whether a field has the value that it has by default.

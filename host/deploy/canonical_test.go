@@ -23,6 +23,28 @@ fuel_per_second = 50000000
 cores = 0.5
 memory = "512MiB"
 
+[deployment.mail]
+server = "smtps://mail.example.com:465"
+user = "edgeset"
+password = "smtp_password"
+from = "Edge <edge@example.com>"
+
+[[deployment.webhook]]
+name = "sms"
+url = "https://sms.example.com/send?v=1"
+secret = "sms_key"
+
+[[deployment.webhook]]
+name = "app"
+url = "http://127.0.0.1:9000"
+secret = "sms_key"
+
+[deployment.outbox]
+rate = 0.5
+per_recipient = 3
+queue = 1000
+give_up = "1h30m"
+
 [deployment.canary]
 min_requests = 10
 max_errors = 0.0
@@ -38,7 +60,7 @@ name = "signing"
 source = "oci://127.0.0.1:5000/edgeset/signing:1.4"
 digest = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 mount = "/eu/v1.2"
-grants = ["kv", "read:status"]
+grants = ["kv", "read:status", "mail", "webhook:sms"]
 egress = ["api.example.com:8443", "private:db.internal:80"]
 secrets = ["smtp_password", "a.b-C"]
 memory = "64MiB"
@@ -136,6 +158,24 @@ func randomSpec(r *rand.Rand) Spec {
 	for range r.IntN(3) {
 		s.Probes = append(s.Probes, ProbeSpec{Path: "/" + from(lower+"/?&=%", 0, 20), Status: 200 + r.IntN(400), Contains: from(lower+"\"\\é", 0, 9)})
 	}
+	if maybe() {
+		s.Mail = MailSpec{From: []string{"", "é \"x\" <" + from(lower, 1, 9) + "@a.example>", from(lower+"0123456789", 1, 9) + "@a"}[r.IntN(3)]}
+	}
+	if maybe() {
+		s.Mail.Server = []string{"smtp", "smtps"}[r.IntN(2)] + "://" + from(lower, 1, 9) + ".example:" + fmt.Sprint(1+r.IntN(65535))
+	}
+	if s.Mail.Server != "" && maybe() {
+		s.Mail.User, s.Mail.Password = from(lower+"@ \"é", 1, 20), from(lower+"._-", 1, 64)
+	}
+	for i := range r.IntN(3) {
+		s.Webhooks = append(s.Webhooks, WebhookSpec{fmt.Sprintf("w%d%s", i, from(lower+"-", 0, 20)), "https://" + from(lower, 1, 9) + "/" + from(lower+"?=&", 0, 9), from(lower, 1, 9)})
+	}
+	if maybe() {
+		s.Outbox = OutboxSpec{
+			Rate: float64(r.IntN(2)) * (minRate + r.Float64()*(maxRate-minRate)), PerRecipient: r.IntN(maxRecipient + 1), Queue: r.IntN(maxQueue + 1),
+			GiveUp: Duration(r.IntN(2)) * (minGiveUp + Duration(r.Int64N(int64(maxGiveUp-minGiveUp)))),
+		}
+	}
 	for i := range 1 + r.IntN(4) {
 		p := PluginSpec{Name: fmt.Sprintf("p%d-%s", i, from(lower, 0, 18)), Source: from(lower+"äü \"'\\#[]{}=,./-", 1, 40)}
 		if maybe() {
@@ -152,6 +192,11 @@ func randomSpec(r *rand.Rand) Spec {
 		}
 		if i > 0 && maybe() {
 			p.Grants = append(p.Grants, "read:"+s.Plugins[i-1].Name)
+		}
+		for _, w := range s.Webhooks {
+			if maybe() {
+				p.Grants = append(p.Grants, "webhook:"+w.Name)
+			}
 		}
 		p.Egress = list(3, func(int) string { return "private:" + from(lower, 1, 30) + ".example:8443" })
 		p.Secrets = list(4, func(i int) string { return fmt.Sprint("S", i, from(lower+"._-", 0, 60)) })

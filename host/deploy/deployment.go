@@ -21,14 +21,15 @@ import (
 	"github.com/edgeset/edgeset/host/edge"
 	"github.com/edgeset/edgeset/host/engine"
 	"github.com/edgeset/edgeset/host/extism"
+	"github.com/edgeset/edgeset/host/outbox"
 	"github.com/edgeset/edgeset/host/secret"
 )
 
 // EmbeddedScheme begins a source that the host embeds.
 const EmbeddedScheme = "embedded:"
 
-// grants are what a manifest can give.
-var grants = []string{abi.GrantKV, abi.GrantPasswords, abi.GrantEvents, abi.GrantBlobs}
+// grants are what a manifest can give, besides what has a name in it.
+var grants = []string{abi.GrantKV, abi.GrantPasswords, abi.GrantEvents, abi.GrantBlobs, abi.GrantMail}
 
 // A Runner answers calls: a version of a Wasm plugin, or, in benchmarks, the
 // same handlers compiled natively.
@@ -46,6 +47,11 @@ type Deployment struct {
 	Version int // its number; 0: it has none
 	Plugins []*Plugin
 	Tenant  *engine.Tenant // whom its plugins work for
+	// Channels are the ways in which it delivers what its plugins dispatch.
+	Channels outbox.Channels
+
+	own    []outbox.Transport // the channels that end with it
+	outbox edge.Outbox        // of plugins that may dispatch; nil: there is none
 }
 
 // Limits are what its plugins may use together.
@@ -98,6 +104,12 @@ type Loader struct {
 	// Tenant returns whom the plugins of a deployment work for; nil: each version has
 	// one of its own, with the limits of its manifest.
 	Tenant func(deployment string) *engine.Tenant
+	// Mail is how mail goes of a deployment whose manifest names no server; nil: not at
+	// all. It is not closed with deployments.
+	Mail outbox.Transport
+	// Outbox takes what plugins of a deployment dispatch, to be delivered by its channels;
+	// nil: they cannot.
+	Outbox func(deployment string, ways outbox.Channels, limits outbox.Limits) edge.Outbox
 	// Loading is told when a plugin begins to be loaded; nil: nobody wants to know. It
 	// is called from several goroutines.
 	Loading func(deployment, plugin string)
@@ -123,7 +135,10 @@ func (l *Loader) LoadAll(ctx context.Context, specs []Spec) ([]*Deployment, erro
 	for i, spec := range specs {
 		n := len(spec.Plugins)
 		d := &Deployment{Spec: spec, Plugins: make([]*Plugin, n), Tenant: l.tenant(&spec)}
-		list[i], errs[i] = d, make([]error, n)
+		list[i], errs[i] = d, make([]error, n+1)
+		if err := l.channels(ctx, d); err != nil {
+			errs[i][n] = fmt.Errorf("deploy: deployment %q: outbox: %w", spec.Name, err)
+		}
 		for k, ps := range spec.Plugins {
 			loads.Go(func() (err error) {
 				if d.Plugins[k], err = l.plugin(ctx, d, ps); err != nil {
@@ -153,7 +168,7 @@ func (l *Loader) LoadAll(ctx context.Context, specs []Spec) ([]*Deployment, erro
 	return list, nil
 }
 
-// Close closes all plugins.
+// Close closes all plugins, and the channels that nobody else has.
 func (d *Deployment) Close(ctx context.Context) error {
 	var errs []error
 	for _, p := range d.Plugins {
@@ -161,6 +176,9 @@ func (d *Deployment) Close(ctx context.Context) error {
 		if p.Edge.Egress != nil {
 			p.Edge.Egress.Close()
 		}
+	}
+	for _, t := range d.own {
+		errs = append(errs, t.Close())
 	}
 	return errors.Join(errs...)
 }
@@ -243,6 +261,9 @@ func (l *Loader) plugin(ctx context.Context, d *Deployment, spec PluginSpec) (*P
 	p := &Plugin{Spec: spec, Digest: digest, Edge: &edge.Plugin{
 		Name: spec.Name, Config: config, Grants: spec.Grants, Log: log, Pictures: l.Pictures,
 	}}
+	if spec.granted(abi.GrantMail) || spec.granted(abi.GrantWebhook) {
+		p.Edge.Outbox = d.outbox
+	}
 	if len(spec.Egress) > 0 {
 		if p.Edge.Egress, err = extism.NewEgress(spec.Egress); err != nil {
 			return nil, fmt.Errorf("egress: %w", err)

@@ -7,10 +7,11 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/edgeset/edgeset/abi"
 )
 
 // A Manifest is what an operator writes: the deployments of one host.
@@ -86,7 +87,7 @@ type PluginSpec struct {
 	Source  string            `toml:"source"`  // "embedded:sharing", "oci://registry/repository:tag", or a file
 	Digest  string            `toml:"digest"`  // "sha256:…": what the source must be
 	Mount   string            `toml:"mount"`   // prefix of all its paths: "/eu"
-	Grants  []string          `toml:"grants"`  // "kv", "passwords", "events", "blobs"; "read:NAME": the key space of that plugin
+	Grants  []string          `toml:"grants"`  // "kv", "passwords", "events", "blobs", "mail"; "read:NAME": the key space of that plugin; "webhook:NAME"
 	Egress  []string          `toml:"egress"`  // hosts it may call, "*" for any; "private:" before one allows private addresses
 	Secrets []string          `toml:"secrets"` // settings whose values are kept apart
 	Config  map[string]string `toml:"config"`
@@ -120,10 +121,7 @@ type RouteSpec struct {
 	Deadline Duration `toml:"deadline"` // if it is smaller than the plugin's
 }
 
-const (
-	ociScheme = "oci://" // of a source in a registry
-	readGrant = "read:"  // before the name of a plugin whose key space may be read
-)
+const ociScheme = "oci://" // of a source in a registry
 
 // The values of PluginSpec.Isolation.
 const (
@@ -200,9 +198,12 @@ func (d Duration) MarshalText() ([]byte, error) {
 func DefaultManifest(plugins ...string) *Manifest {
 	spec := Spec{Name: "default", Hosts: []string{"*"}, Origins: []string{"*"}, Canary: DefaultCanary()}
 	for _, name := range plugins {
-		p := PluginSpec{Name: name, Source: EmbeddedScheme + name, Grants: slices.Clone(grants)}
-		if name == "signing" {
+		p := PluginSpec{Name: name, Source: EmbeddedScheme + name, Grants: []string{abi.GrantKV, abi.GrantPasswords, abi.GrantEvents, abi.GrantBlobs}}
+		switch name {
+		case "signing":
 			p.Egress = []string{"*"} // people sign in with an OpenID of wherever
+		case "sharing":
+			p.Grants = append(p.Grants, abi.GrantMail) // its invites
 		}
 		spec.Plugins = append(spec.Plugins, p)
 	}

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/edgeset/edgeset/abi"
 	"github.com/edgeset/edgeset/host/extism"
 )
 
@@ -112,8 +113,9 @@ func (p place) checkProbe(s *ProbeSpec) {
 	within(p, "status", s.Status, 200, 599, "200 to 599")
 }
 
-// checkPlugin checks the keys of a plugin. names are the plugins of the deployment.
-func (p place) checkPlugin(s *PluginSpec, names map[string]*node) {
+// checkPlugin checks the keys of a plugin. names are the plugins of the deployment, and
+// webhooks what it may be granted to call.
+func (p place) checkPlugin(s *PluginSpec, names map[string]*node, webhooks []WebhookSpec) {
 	if !validName(s.Name) || len(s.Name) > 23 {
 		p.fault("name", "want 1 to 23 of a-z, 0-9 and '-', a letter first")
 	} else if first := names[s.Name]; first != p.table {
@@ -123,7 +125,7 @@ func (p place) checkPlugin(s *PluginSpec, names map[string]*node) {
 	if p.has("mount") && !validMount(s.Mount) {
 		p.fault("mount", "%s: want '/' and segments, without a slash at the end, \".\", \"..\", and any of ? # %% : *, such as \"/eu\"", quote(s.Mount))
 	}
-	p.checkGrants(s, names)
+	p.checkGrants(s, names, webhooks)
 	if p.has("egress") {
 		for i, e := range s.Egress {
 			p.checkEgress(i, e)
@@ -180,13 +182,14 @@ func (p place) checkEgress(i int, entry string) {
 	e.Close()
 }
 
-func (p place) checkGrants(s *PluginSpec, names map[string]*node) {
+func (p place) checkGrants(s *PluginSpec, names map[string]*node, webhooks []WebhookSpec) {
 	if !p.has("grants") {
 		return
 	}
 	seen := map[string]bool{}
 	for i, g := range s.Grants {
-		other, read := strings.CutPrefix(g, readGrant)
+		other, read := strings.CutPrefix(g, abi.GrantRead)
+		hook, calls := strings.CutPrefix(g, abi.GrantWebhook)
 		switch {
 		case seen[g]:
 			p.entryFault("grants", i, "%s stands there twice: want it once", quote(g))
@@ -194,8 +197,10 @@ func (p place) checkGrants(s *PluginSpec, names map[string]*node) {
 			p.entryFault("grants", i, "%s: want the name of another plugin; its own space is \"kv\"", quote(g))
 		case read && (names[other] == nil || other == ""):
 			p.entryFault("grants", i, "%s: want the name of another plugin of this deployment behind \"read:\"", quote(g))
-		case !read && !slices.Contains(grants, g):
-			p.entryFault("grants", i, "%s: want one of %s, read:NAME", quote(g), strings.Join(grants, ", "))
+		case calls && (hook == "" || !slices.ContainsFunc(webhooks, func(w WebhookSpec) bool { return w.Name == hook })):
+			p.entryFault("grants", i, "%s: want the name of a [[deployment.webhook]] of this deployment behind \"webhook:\"", quote(g))
+		case !read && !calls && !slices.Contains(grants, g):
+			p.entryFault("grants", i, "%s: want one of %s, read:NAME, webhook:NAME", quote(g), strings.Join(grants, ", "))
 		}
 		seen[g] = true
 	}

@@ -2,8 +2,12 @@ package deploy
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/edgeset/edgeset/host/outbox"
 )
 
 // everything is a manifest with all keys that there are.
@@ -16,6 +20,27 @@ origins = ["https://app.example.com"]
 fuel_per_second = 50_000_000
 cores = 0.5
 memory = "512MiB"
+
+[deployment.mail]
+server = "smtps://mail.example.com:465"
+user = "edgeset"
+password = "smtp_password"
+from = "Edge <edge@example.com>"
+
+[[deployment.webhook]]
+name = "sms"
+url = "https://sms.example.com/send?v=1"
+secret = "sms_key"
+[[deployment.webhook]]
+name = "app"
+url = "http://127.0.0.1:9000"
+secret = "sms_key"
+
+[deployment.outbox]
+rate = 0.5
+per_recipient = 3
+queue = 1_000
+give_up = "90m"
 
 [deployment.canary]
 min_requests = 10
@@ -32,7 +57,7 @@ name = "signing"
 source = "oci://127.0.0.1:5000/edgeset/signing:1.4"
 digest = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 mount = "/eu/v1.2"
-grants = ["kv", "read:status"]
+grants = ["kv", "read:status", "mail", "webhook:sms"]
 egress = ["api.example.com:8443", "private:db.internal:80"]
 secrets = ["smtp_password", "a.b-C"]
 memory = 0x4000000
@@ -68,9 +93,14 @@ func TestTheKeysOfDeploymentsAndPluginsAreRead(t *testing.T) {
 	if s.Cores != 0.5 || s.Memory != 512<<20 || s.Canary != (CanaryRule{MinRequests: 10, MaxErrors: 0, MaxP99: 3}) {
 		t.Errorf("%+v", s)
 	}
+	if s.Mail != (MailSpec{Server: "smtps://mail.example.com:465", User: "edgeset", Password: "smtp_password", From: "Edge <edge@example.com>"}) ||
+		!slices.Equal(s.Webhooks, []WebhookSpec{{"sms", "https://sms.example.com/send?v=1", "sms_key"}, {"app", "http://127.0.0.1:9000", "sms_key"}}) ||
+		s.Delivery() != (outbox.Limits{Rate: 0.5, PerRecipient: 3, Queue: 1000, GiveUp: 90 * time.Minute}) {
+		t.Errorf("%+v", s)
+	}
 	p := s.Plugins[1]
 	if !strings.HasPrefix(p.Digest, "sha256:0123") || p.Mount != "/eu/v1.2" || strings.Join(p.Secrets, " ") != "smtp_password a.b-C" ||
-		strings.Join(p.Grants, " ") != "kv read:status" || p.Memory != 64<<20 || p.Config["dotted.name"] != "a \"b\"\n\x00" || p.Config["plain"] != "x" {
+		strings.Join(p.Grants, " ") != "kv read:status mail webhook:sms" || p.Memory != 64<<20 || p.Config["dotted.name"] != "a \"b\"\n\x00" || p.Config["plain"] != "x" {
 		t.Errorf("%+v", p)
 	}
 }
@@ -126,6 +156,45 @@ func TestAKeyThatMakesNoSenseIsRefusedWithItsLine(t *testing.T) {
 		{"canary.max_errors = -1", "", `canary.max_errors: -1: want 0 to 1`},
 		{"canary.max_p99 = 0.5", "", `canary.max_p99: 0.5: want 1 to 1000`},
 		{"canary.max_error = 0.5", "", `edge.toml:4: deployment "d": unknown key "canary.max_error": want "max_errors"?`},
+		{"mail = 5", "", `edge.toml:4: deployment "d": mail: it is a number; want a table`},
+		{"mail.port = 25", "", `edge.toml:4: deployment "d": unknown key "mail.port": want`},
+		{"mail.server = 5", "", `mail.server: it is a number: want a string`},
+		{"mail.server = \"\"", "", `edge.toml:4: deployment "d": mail.server: mail server`},
+		{"mail.server = \"mail.example.com\"", "", `want smtp or smtps`},
+		{"mail.server = \"http://mail.example.com\"", "", `scheme "http": want smtp or smtps`},
+		{"mail.server = \"smtp://a.example?tls=no\"", "", `tls=no: want required or none`},
+		{"mail.server = \"smtp://ann:hush@a.example\"", "", `mail.server: who logs in does not stand in it: want user and password = the name of a secret`},
+		{"mail.server = \"smtp://a.example\\n\"", "", `mail.server: "smtp://a.example\n": want "smtp://host:587" or "smtps://host:465"`},
+		{"mail.user = \"ann\"", "", `mail.user: want server as well`},
+		{"mail.password = \"name\"", "", `mail.password: want server as well`},
+		{"mail.from = \"Ann\"", "", `mail.from: "Ann": want an address, such as "Name <address@example.com>"`},
+		{"mail.from = \"a@b.example, c@d.example\"", "", `mail.from: "a@b.example, c@d.example": want an address`},
+		{"mail.from = \"=?utf-8?q?a=0Ab?= <a@b.example>\"", "", `b.example>": want an address`},
+		{"mail.from = \"\"", "", `mail.from: "": want an address`},
+		{"mail.from = \"é@b.example\"", "", `edge.toml:4: deployment "d": mail.from: mail from "é@b.example": want`},
+		{"mail = { server = \"smtp://a.example\", user = \"ann\" }", "", `mail.user: want password = the name of a secret as well`},
+		{"mail = { server = \"smtp://a.example\", password = \"name\" }", "", `mail.password: want user as well`},
+		{"[deployment.mail]\nserver = \"smtp://a.example\"\nuser = \"\"\npassword = \"name\"", "", `edge.toml:6: deployment "d": mail.user: want a name of 1 to 256`},
+		{"[deployment.mail]\nserver = \"smtp://a.example\"\nuser = \"a\\u0007\"\npassword = \"name\"", "", `mail.user: want a name of 1 to 256`},
+		{"[deployment.mail]\nserver = \"smtp://a.example\"\nuser = \"ann\"\npassword = \"hush hush\"", "", `edge.toml:7: deployment "d": mail.password: want the name of a secret, of 1 to 64 of`},
+		{"[[deployment.mail]]\n", "", `mail: it is a list; want a table`},
+		{"[deployment.webhook]", "", `edge.toml:4: deployment "d": webhook: it is a table; want [[deployment.webhook]]`},
+		{"[[deployment.webhook]]", "", `edge.toml:4: deployment "d": webhook "": name: want 1 to 23`},
+		{"[[deployment.webhook]]", "", `edge.toml:4: deployment "d": webhook "": url: want a URL such as`},
+		{"[[deployment.webhook]]", "", `edge.toml:4: deployment "d": webhook "": secret: want the name of a secret`},
+		{"[[deployment.webhook]]\nname = \"sms\"\n[[deployment.webhook]]\nname = \"sms\"", "", `edge.toml:7: deployment "d": webhook "sms": name: there are two of that name, the other at line 5`},
+		{"[[deployment.webhook]]\nname = \"SMS\"", "", `webhook "SMS": name: want 1 to 23 of a-z, 0-9 and '-', a letter first`},
+		{"[[deployment.webhook]]\nname = \"" + strings.Repeat("s", 24) + "\"", "", `name: want 1 to 23`},
+		{"[[deployment.webhook]]\nname = \"sms\"\nkey = \"a\"", "", `webhook "sms": unknown key "key": want one of name, url, secret`},
+		{"[deployment.outbox]\nrate = 0", "", `edge.toml:5: deployment "d": outbox.rate: 0: want 0.01 to 100000`},
+		{"outbox.rate = -1.5", "", `outbox.rate: -1.5: want`},
+		{"outbox.rate = 1e6", "", `outbox.rate: 1e+06: want`},
+		{"outbox.per_recipient = 0", "", `outbox.per_recipient: 0: want 1 to 1000000`},
+		{"outbox.queue = 100_000_001", "", `outbox.queue: 100000001: want 1 to 100000000`},
+		{"outbox.give_up = \"721h\"", "", `outbox.give_up: 721h: want 1s to 720h`},
+		{"outbox.give_up = \"1ms\"", "", `outbox.give_up: 1ms: want 1s to 720h`},
+		{"outbox.per_recipent = 5", "", `unknown key "outbox.per_recipent": want "per_recipient"?`},
+		{"give_up = \"1h\"", "", `unknown key "give_up": it belongs below [deployment.outbox]`},
 		{"instances = 5", "", `edge.toml:4: deployment "d": unknown key "instances": it belongs below [[deployment.plugin]]`},
 		{"nothing_like_it = 5", "", `unknown key "nothing_like_it": want one of name, hosts, base_url, origins`},
 		{"x = 1979-05-27", "", `unknown key "x"`},
@@ -156,7 +225,9 @@ func TestAKeyThatMakesNoSenseIsRefusedWithItsLine(t *testing.T) {
 		{"", "secrets = [\"" + strings.Repeat("a", 65) + "\"]", "want 1 to 64 of"},
 		{"", "secrets = [\"a\"]\nconfig = { a = \"x\" }", of + `secrets: "a" stands in config too, at line 12: want it in one of the two`},
 		{"", "grants = [\"kv\", \"kv\"]", of + `grants: "kv" stands there twice: want it once`},
-		{"", "grants = [\"root\"]", of + `grants: "root": want one of kv, passwords, events, blobs, read:NAME`},
+		{"", "grants = [\"root\"]", of + `grants: "root": want one of kv, passwords, events, blobs, mail, read:NAME, webhook:NAME`},
+		{"", "grants = [\"webhook:sms\"]", of + `grants: "webhook:sms": want the name of a [[deployment.webhook]] of this deployment behind "webhook:"`},
+		{"webhook = [{ name = \"sms\", url = \"https://x\", secret = \"s\" }]", "grants = [\"mail\",\n\"webhook:\"]", `edge.toml:12: deployment "d": plugin "p": grants: "webhook:": want the name`},
 		{"", "grants = [\"read:p\"]", of + `grants: "read:p": want the name of another plugin; its own`},
 		{"", "grants = [\"read:\"]", of + `grants: "read:": want the name of another plugin of this deployment`},
 		{"", "grants = [\"read:r\"]", of + `grants: "read:r": want the name of another plugin of this deployment`},
@@ -235,6 +306,54 @@ func TestTheFormOfASourceIsChecked(t *testing.T) {
 		_, err := ParseManifest("f", fmt.Sprintf("[[deployment]]\nname = \"d\"\nhosts = [\"*\"]\n[[deployment.plugin]]\nname = \"p\"\nsource = %s\n", tomlString(source)))
 		if ok != (err == nil) || err != nil && !strings.Contains(err.Error(), `f:6: deployment "d": plugin "p": source: "`) {
 			t.Errorf("%q: %v", source, err)
+		}
+	}
+}
+
+func TestTheURLOfAWebhookIsChecked(t *testing.T) {
+	for target, ok := range map[string]bool{
+		"https://sms.example.com/send?to=x": true, "https://[2001:db8::1]:8443": true, "https://10.0.0.1": true,
+		"http://localhost:9000/": true, "http://127.0.0.2": true, "http://[::1]:80/a": true,
+		"http://sms.example.com":                         false,
+		"http://localhost.a.com":                         false,
+		"http://127.0.0.1.a.com":                         false,
+		"http://10.0.0.1":                                false,
+		"ftp://127.0.0.1":                                false,
+		"https://":                                       false,
+		"https://:443":                                   false,
+		"https:///send":                                  false,
+		"sms.example.com/send":                           false,
+		"https://a.example/#part":                        false,
+		"https://a.example/a b":                          false,
+		"https://a.example/\t":                           false,
+		"https://a.example/é":                            false,
+		"https://a.example:port":                         false,
+		"https://a.example/" + strings.Repeat("a", 2000): false,
+		"https://ann:hush@a.example":                     false,
+		"https://ann:hu%sh@a.example":                    false,
+	} {
+		_, err := ParseManifest("f", fmt.Sprintf("[[deployment]]\nname = \"d\"\nhosts = [\"*\"]\n[[deployment.webhook]]\nname = \"w\"\nurl = %s\nsecret = \"s\"\n[[deployment.plugin]]\nname = \"p\"\nsource = \"p\"\n", tomlString(target)))
+		if ok != (err == nil) || err != nil && !strings.HasPrefix(err.Error(), `deploy: f:6: deployment "d": webhook "w": url: `) {
+			t.Errorf("%q: %v", target, err)
+		}
+		if err != nil && strings.Contains(err.Error(), "hu") {
+			t.Errorf("it repeats a password: %v", err)
+		}
+	}
+}
+
+// What stands where the name of a secret belongs may be the secret.
+func TestAPasswordThatStandsInAManifestIsNotRepeated(t *testing.T) {
+	const head, tail = "[[deployment]]\nname = \"d\"\nhosts = [\"*\"]\n", "[[deployment.plugin]]\nname = \"p\"\nsource = \"p\"\n"
+	for _, text := range []string{
+		"[deployment.mail]\nserver = \"smtp://ann:hush!@a.example\"\n",
+		"[deployment.mail]\nserver = \"smtp://ann:1hush/@a.example\"\n",
+		"[deployment.mail]\nserver = \"smtp://a.example\"\nuser = \"ann\"\npassword = \"hush!\"\n",
+		"[[deployment.webhook]]\nname = \"w\"\nurl = \"https://a.example\"\nsecret = \"hush!\"\n",
+		"[[deployment.webhook]]\nname = \"w\"\nurl = \"https://ann:hush!@a.example/%\"\nsecret = \"s\"\n",
+	} {
+		if _, err := ParseManifest("f", head+text+tail); err == nil || strings.Contains(err.Error(), "hush") {
+			t.Errorf("%s: %v", text, err)
 		}
 	}
 }

@@ -33,7 +33,7 @@ hosts = [
 max_wait = "1s"
 [[deployment.plugin]]
 name = "X"
-grants = ["kv", "read:sharing", "mail"]
+grants = ["kv", "read:sharing", "post"]
 
 [server]
 port = 1
@@ -47,7 +47,7 @@ deploy: edge.toml:21: deployment "second": unknown key "max_wait": it belongs be
 deploy: edge.toml:22: deployment "second": plugin "X": source: want "embedded:NAME", "oci://registry/repository:tag" or a file
 deploy: edge.toml:23: deployment "second": plugin "X": name: want 1 to 23 of a-z, 0-9 and '-', a letter first
 deploy: edge.toml:24: deployment "second": plugin "X": grants: "read:sharing": want the name of another plugin of this deployment behind "read:"
-deploy: edge.toml:24: deployment "second": plugin "X": grants: "mail": want one of kv, passwords, events, blobs, read:NAME
+deploy: edge.toml:24: deployment "second": plugin "X": grants: "post": want one of kv, passwords, events, blobs, mail, read:NAME, webhook:NAME
 deploy: edge.toml:26: unknown key "server": want one of deployment`
 	if err == nil || err.Error() != want {
 		t.Errorf("got\n%v\nwant\n%s", err, want)
@@ -149,12 +149,17 @@ func TestAManifestIsBounded(t *testing.T) {
 	route := func(int) string {
 		return "[[deployment.plugin.route]]\nmethod = \"GET\"\npattern = \"/\"\nfunction = \"f\"\n"
 	}
+	webhook := func(i int) string {
+		return fmt.Sprintf("[[deployment.webhook]]\nname = \"w%d\"\nurl = \"https://x\"\nsecret = \"s\"\n", i)
+	}
 	both := func(i int) string { return site(i) + plugin(i) }
 	for _, c := range []struct{ name, text, want string }{
 		{"deployments", repeat(1000, both), ""},
 		{"too many deployments", repeat(1001, both), "f:6001: 1001 deployments; want at most 1000"},
 		{"plugins", site(0) + repeat(64, plugin), ""},
 		{"too many plugins", site(0) + repeat(65, plugin), `f:196: deployment "d0": 65 plugins; want at most 64`},
+		{"webhooks", both(0) + repeat(64, webhook), ""},
+		{"too many webhooks", both(0) + repeat(65, webhook), `f:263: deployment "d0": 65 webhooks; want at most 64`},
 		{"routes", both(0) + repeat(1000, route), ""},
 		{"too many routes", both(0) + repeat(1001, route), `f:4007: deployment "d0": plugin "p0": 1001 routes; want at most 1000`},
 		{"as large as it may be", both(0) + strings.Repeat("#", maxManifest-len(both(0))), ""},

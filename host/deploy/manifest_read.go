@@ -18,6 +18,7 @@ const (
 	maxDeployments = 1000
 	maxPlugins     = 64 // of a deployment
 	maxProbes      = 64 // of a deployment
+	maxWebhooks    = 64 // of a deployment
 	maxPath        = 2000
 )
 
@@ -45,6 +46,9 @@ func readDeployments(p place) *Manifest {
 			c.read(&s.Canary)
 			c.checkCanary(s.Canary)
 		}
+		d.readMail(&s.Mail)
+		d.readWebhooks(&s)
+		d.readOutbox(&s.Outbox)
 		d.readProbes(&s)
 		d.readPlugins(&s)
 		m.Deployments = append(m.Deployments, s)
@@ -84,7 +88,7 @@ func (p place) readPlugins(s *Spec) {
 		pl := place{faults: p.faults, table: t, who: p.who + "plugin " + quote(t.name()) + ": "}
 		var spec PluginSpec
 		pl.read(&spec)
-		pl.checkPlugin(&spec, names)
+		pl.checkPlugin(&spec, names, s.Webhooks)
 		routes := pl.tables("route", "[[deployment.plugin.route]]")
 		if len(routes) > maxRoutes {
 			pl.add(routes[maxRoutes].line, "%s%d routes; want at most %d", pl.who, len(routes), maxRoutes)
@@ -307,7 +311,7 @@ func (p place) unknown(t reflect.Type) {
 		right := "want one of " + strings.Join(known, ", ")
 		if near := nearest(key, known); near != "" {
 			right = fmt.Sprintf("want %q?", near)
-		} else if header := belongs(key); header != "" {
+		} else if header := belongs(key, p.table.keys[key]); header != "" {
 			right = "it belongs below " + header
 		}
 		p.add(p.table.keys[key].line, "%sunknown key %s: %s", p.who, quote(p.path+key), right)
@@ -323,20 +327,27 @@ func keysOf(t reflect.Type) []string {
 	return keys
 }
 
-// belongs returns the header below which a key belongs, of which it was not found;
-// "": there is none.
-func belongs(key string) string {
+// belongs returns the header below which a key belongs that was found elsewhere; "":
+// there is none. What is a table is not meant to be a key that is none.
+func belongs(key string, found *node) string {
 	for _, t := range []struct {
 		header string
 		of     reflect.Type
 	}{
 		{"[[deployment]]", reflect.TypeFor[Spec]()},
+		{"[deployment.mail]", reflect.TypeFor[MailSpec]()},
+		{"[[deployment.webhook]]", reflect.TypeFor[WebhookSpec]()},
+		{"[deployment.outbox]", reflect.TypeFor[OutboxSpec]()},
 		{"[deployment.canary]", reflect.TypeFor[CanaryRule]()},
 		{"[[deployment.probe]]", reflect.TypeFor[ProbeSpec]()},
 		{"[[deployment.plugin]]", reflect.TypeFor[PluginSpec]()},
 		{"[[deployment.plugin.route]]", reflect.TypeFor[RouteSpec]()},
 	} {
-		if slices.Contains(keysOf(t.of), key) {
+		i := slices.Index(keysOf(t.of), key)
+		if i < 0 {
+			continue
+		}
+		if f := t.of.Field(i).Type; !found.isTable() || hasTables(f) || f.Kind() == reflect.Map {
 			return t.header
 		}
 	}

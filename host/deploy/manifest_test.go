@@ -131,6 +131,9 @@ func TestAManifestIsReadFromAFile(t *testing.T) {
 
 func TestTheDefaultManifestIsAsGoodAsAnother(t *testing.T) {
 	m := DefaultManifest("sharing", "signing")
+	if p := m.Deployments[0].Plugins; strings.Join(p[0].Grants, " ") != "kv passwords events blobs mail" || strings.Join(p[1].Grants, " ") != "kv passwords events blobs" {
+		t.Errorf("grants %q and %q", p[0].Grants, p[1].Grants)
+	}
 	got, err := ParseManifest("default", m.Deployments[0].TOML())
 	if err != nil {
 		t.Fatal(err)

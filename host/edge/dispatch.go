@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"errors"
 	"time"
 
 	"github.com/edgeset/edgeset/abi"
@@ -41,11 +42,12 @@ func (c *Call) Dispatch(record abi.Value) error {
 		at = time.Now()
 	}
 	added, err := c.plugin.Outbox.Add(c.txn, c.plugin.Name, d, at)
-	switch err {
-	case nil:
-	case abi.ErrDenied, abi.ErrLimited, abi.ErrArgument:
-		return err
-	default:
+	for _, refusal := range []error{abi.ErrDenied, abi.ErrLimited, abi.ErrArgument} {
+		if errors.Is(err, refusal) {
+			return refusal
+		}
+	}
+	if err != nil {
 		return c.storeError(err)
 	}
 	if added {

@@ -70,6 +70,9 @@ type exchange struct {
 	blob     abi.BlobID // that is the answer
 	blobSize int64
 
+	// settle is done in the transaction before the plugin is called; nil: nothing is.
+	settle func(store.Txn) error
+
 	call  edge.Call
 	check edge.Call             // of the credential
 	run   func(store.Txn) error // transact, bound once
@@ -115,7 +118,7 @@ func (g *Gateway) end(x *exchange) {
 	x.ctx, x.path, x.route, x.count = nil, nil, nil, 0
 	clear(x.params[:])
 	x.ask, x.bodyRead, x.caller, x.counted, x.signed = abi.Request{}, false, abi.Caller{}, false, abi.Credential{}
-	x.shown, x.stream = abi.Credential{}, nil
+	x.shown, x.stream, x.settle = abi.Credential{}, nil, nil
 	x.received, x.bodyEnded, x.bodySHA256, x.bodySHA512 = 0, false, nil, nil
 	clear(x.files)
 	x.files = x.files[:0]

@@ -44,6 +44,7 @@ type site struct {
 	rates         *rates
 	live          *live
 	sockets       map[string]*socket // by path
+	outcomes      map[string]*route  // by plugin: how it is told what became of dispatches
 }
 
 type family struct {
@@ -197,6 +198,7 @@ func (g *Gateway) newSite(d *deploy.Deployment, other *site) (*site, error) {
 			}
 			r.metrics = g.metrics.route(d.Spec.Name, p.Spec.Name, r.Method, r.Pattern)
 		}
+		s.addOutcomes(g, p)
 		if err := s.addSockets(g, p, families); err != nil {
 			return nil, fmt.Errorf("plugin %q: %w", p.Spec.Name, err)
 		}

@@ -26,6 +26,7 @@ func (x *exchange) commit() error {
 	r := x.route
 	space := x.site.deployment.Spec.Name
 	x.call.Start(&x.life, r.plugin.Edge, unsafeString(x.id))
+	x.call.At = x.at
 	if x.stream != nil {
 		x.call.Connection, x.call.Subscription = x.stream.id, x.stream.offer
 	}
@@ -43,7 +44,9 @@ func (x *exchange) commit() error {
 			x.forget(x.call.Writes)
 			if x.isSigned() {
 				x.forget(x.check.Writes)
+				x.check.Delivered()
 			}
+			x.call.Delivered()
 		}
 		switch {
 		case err == nil:
@@ -135,6 +138,11 @@ func (x *exchange) backOff(run int) error {
 // transact is one run.
 func (x *exchange) transact(txn store.Txn) error {
 	var err error
+	if x.settle != nil {
+		if err = x.settle(txn); err != nil {
+			return err
+		}
+	}
 	if x.isSigned() {
 		if err = x.checkSigned(txn); err != nil {
 			return err

@@ -207,8 +207,11 @@ func (r *pass) run(ctx context.Context) (took time.Duration, err error) {
 	if errors.Is(err, store.ErrTooLarge) {
 		err = ErrTooLarge
 	}
-	if (err == nil || errors.Is(err, store.ErrCommitUnknown)) && len(r.call.Writes) > 0 {
-		r.Written(r.call.Writes)
+	if err == nil || errors.Is(err, store.ErrCommitUnknown) {
+		if len(r.call.Writes) > 0 {
+			r.Written(r.call.Writes)
+		}
+		r.call.Delivered()
 	}
 	return time.Since(began), err
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/edgeset/edgeset/host/deploy"
 	"github.com/edgeset/edgeset/host/gateway"
+	"github.com/edgeset/edgeset/host/secret"
 	"github.com/edgeset/edgeset/store"
 )
 
@@ -230,19 +231,19 @@ func label(v *Version) string { return fmt.Sprintf("%s@%d", v.Deployment, v.Numb
 // secrets returns the revisions of the secrets that a deployment is given.
 func (c *Controller) secrets(ctx context.Context, spec *deploy.Spec) (map[string]int, error) {
 	var all map[string]int
-	for _, p := range spec.Plugins {
-		if len(p.Secrets) == 0 {
-			continue
-		}
-		_, revisions, err := c.config.Vault.Values(ctx, spec.Name, p.Name, p.Secrets)
-		if err != nil {
-			return nil, fmt.Errorf("plugin %q: %w", p.Name, err)
+	for owner, names := range spec.Secrets() {
+		_, revisions, err := c.config.Vault.Values(ctx, spec.Name, owner, names)
+		switch {
+		case err != nil && owner == secret.Outbox:
+			return nil, fmt.Errorf("outbox: %w", err)
+		case err != nil:
+			return nil, fmt.Errorf("plugin %q: %w", owner, err)
 		}
 		for name, n := range revisions {
 			if all == nil {
 				all = map[string]int{}
 			}
-			all[p.Name+"/"+name] = n
+			all[owner+"/"+name] = n
 		}
 	}
 	return all, nil
@@ -422,5 +423,5 @@ func (c *Controller) refused(ch *change, err error) {
 	e := ch.entry(strings.Join(names, " "), 0)
 	e.Error = err.Error()
 	c.config.Log.Warn("a change was refused", "action", e.Action, "deployment", e.Deployment, "by", e.By, "error", err)
-	c.note(e)
+	c.Note(e)
 }

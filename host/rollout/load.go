@@ -76,22 +76,20 @@ func (c *Controller) reading() func(context.Context, *deploy.PluginSpec) ([]byte
 	}
 }
 
-// told is an error of plugins, without the secrets that they may have said when they
-// failed.
+// told is an error of plugins or channels, without the secrets that they may have said
+// when they failed.
 func (c *Controller) told(ctx context.Context, specs []deploy.Spec, err error) error {
 	if err == nil {
 		return nil
 	}
 	var all []string
 	for _, spec := range specs {
-		for _, p := range spec.Plugins {
-			if len(p.Secrets) > 0 {
-				values, _, readErr := c.config.Vault.Values(context.WithoutCancel(ctx), spec.Name, p.Name, p.Secrets)
-				if readErr != nil {
-					continue // then it was not given any
-				}
-				all = slices.AppendSeq(all, maps.Values(values))
+		for owner, names := range spec.Secrets() {
+			values, _, readErr := c.config.Vault.Values(context.WithoutCancel(ctx), spec.Name, owner, names)
+			if readErr != nil {
+				continue // then it was not given any
 			}
+			all = slices.AppendSeq(all, maps.Values(values))
 		}
 	}
 	if text := secret.Redact(err.Error(), all); text != err.Error() {

@@ -53,8 +53,8 @@ func (c *Controller) status(name string, r *running) Status {
 	return s
 }
 
-// note adds a line to the audit log.
-func (c *Controller) note(e Entry) {
+// Note adds a line to the audit log.
+func (c *Controller) Note(e Entry) {
 	if err := c.update(context.Background(), func(txn store.Txn) error { return putEntry(txn, &e) }); err != nil {
 		c.config.Log.Error("the audit log cannot be written", "action", e.Action, "error", err)
 	}
@@ -116,7 +116,7 @@ func (c *Controller) noteSecret(action, deployment, plugin, name string, ch Chan
 	if err != nil {
 		e.Error = err.Error()
 	}
-	c.note(e)
+	c.Note(e)
 }
 
 // Secrets lists the secrets of a deployment, without their values.

@@ -13,6 +13,7 @@ import (
 
 	"github.com/edgeset/edgeset/host/artifact"
 	"github.com/edgeset/edgeset/host/deploy"
+	"github.com/edgeset/edgeset/host/secret"
 	"github.com/edgeset/edgeset/store"
 )
 
@@ -94,6 +95,50 @@ func TestASecretReachesItsPluginAndNobodyElse(t *testing.T) {
 	}
 }
 
+func TestTheSecretsOfAnOutboxCountAsThoseOfPluginsDo(t *testing.T) {
+	r := started(t)
+	const more = "[deployment.mail]\nserver = \"smtp://127.0.0.1:1\"\nuser = \"ann\"\npassword = \"smtp\"\n" +
+		"[[deployment.webhook]]\nname = \"sms\"\nurl = \"https://sms.example.com\"\nsecret = \"key\"\n"
+	s := spec{name: "eu", mark: "a", more: more}
+	set := func(name, value string) {
+		t.Helper()
+		must(t, r.c.SetSecret(t.Context(), "eu", secret.Outbox, name, value, Change{}))
+	}
+	set("smtp", password)
+	_, err := r.c.Deploy(t.Context(), request(s))
+	refused(t, err, nil, `deployment "eu": outbox: `, `secret "key" is not set`)
+	set("key", "whsec_"+password+"!") // which is no base64
+	_, err = r.c.Deploy(t.Context(), request(s))
+	refused(t, err, nil, `deployment "eu": outbox: webhook "sms": `)
+	set("key", password)
+	r.wants(r.deploy(s), "eu created 1 0")
+	r.wants(r.deploy(s), "eu unchanged 1 1")
+	set("smtp", password+"2")
+	r.wants(r.deploy(s), "eu swapped 2 1")
+	v, err := r.c.Version(t.Context(), "eu", 2)
+	must(t, err)
+	if fmt.Sprint(v.Secrets) != "map[@outbox/key:2 @outbox/smtp:2]" {
+		t.Errorf("%+v", v)
+	}
+	if ways := r.c.running["eu"].current.deployment.Channels; len(ways) != 2 || ways["mail"] == nil || ways["webhook:sms"] == nil {
+		t.Errorf("%v", ways)
+	}
+	m, err := deploy.ParseManifest("m.toml", manifest(s))
+	must(t, err)
+	failed := errors.New("it said " + password + "2 and failed")
+	if err := r.c.told(t.Context(), m.Deployments, failed); err == nil || strings.Contains(err.Error(), password) || !strings.Contains(err.Error(), "and failed") {
+		t.Errorf("%v", err)
+	}
+	refused(t, r.c.DeleteSecret(t.Context(), "eu", secret.Outbox, "key", Change{}), ErrRefused, "version 2 serves and names it")
+	r.restart()
+	r.wantMark("eu", "a")
+	r.wants(r.deploy(spec{name: "eu", mark: "a"}), "eu swapped 3 2")
+	must(t, r.c.DeleteSecret(t.Context(), "eu", secret.Outbox, "key", Change{}))
+	if strings.Contains(r.log.String(), password) {
+		t.Errorf("it stands in the log: %s", r.log)
+	}
+}
+
 // sign makes keys and a signature of a plugin.
 func sign(t *testing.T, wasm []byte) (s *artifact.Signer, keys *artifact.Keys, signature string) {
 	t.Helper()
@@ -163,7 +208,7 @@ func TestPluginsThatHaveToBeSigned(t *testing.T) {
 func TestTheAuditLogHasPagesAndAnEnd(t *testing.T) {
 	r := started(t)
 	for i := range 7 {
-		r.c.note(Entry{Action: "test", Version: i})
+		r.c.Note(Entry{Action: "test", Version: i})
 	}
 	var got []int
 	for before := ""; ; {
@@ -200,7 +245,7 @@ func TestTheAuditLogHasPagesAndAnEnd(t *testing.T) {
 			return nil
 		}))
 	}
-	r.c.note(Entry{Action: "last"})
+	r.c.Note(Entry{Action: "last"})
 	must(t, r.c.trimAudit(t.Context()))
 	n := 0
 	for before := ""; ; n++ {

@@ -25,7 +25,8 @@ type Version struct {
 	By      string    `json:"by,omitempty"` // who, as they say of themselves
 	Message string    `json:"message,omitempty"`
 	At      time.Time `json:"at"`
-	// Secrets are the revisions of the secrets that it was given, by plugin and name.
+	// Secrets are the revisions of the secrets that it was given, by plugin, or
+	// secret.Outbox, and name.
 	Secrets map[string]int `json:"secrets,omitempty"`
 }
 

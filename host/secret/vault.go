@@ -21,6 +21,10 @@ import (
 // hostSpace is where the host keeps its own records in the store.
 const hostSpace = store.HostSpace
 
+// Outbox is what stands for a plugin where the secrets of a deployment's outbox are
+// kept: the passwords and keys by which it delivers. No plugin has such a name.
+const Outbox = "@outbox"
+
 // MaxValue bounds the bytes of a secret.
 const MaxValue = 64 << 10
 
@@ -49,7 +53,7 @@ type Vault struct {
 
 // An Entry tells of a secret, but not its value.
 type Entry struct {
-	Plugin   string    `json:"plugin"`
+	Plugin   string    `json:"plugin"` // its name, or Outbox
 	Name     string    `json:"name"`
 	Revision int       `json:"revision"` // rises with each change, also with one that deletes it
 	At       time.Time `json:"at"`       // when it was set
@@ -89,7 +93,7 @@ func (v *Vault) check(tx store.Txn) (found bool, err error) {
 // Set gives a secret a value and returns its new revision.
 func (v *Vault) Set(ctx context.Context, deployment, plugin, name, value string) (revision int, err error) {
 	wrong := func(err error) error { return fmt.Errorf("secret: set %s: %w", title(deployment, plugin, name), err) }
-	if err := validNames(deployment, plugin, name); err != nil {
+	if err := validNames(deployment, nameOf(plugin), name); err != nil {
 		return 0, wrong(err)
 	}
 	if len(value) == 0 || len(value) > MaxValue {
@@ -129,7 +133,7 @@ func (v *Vault) Delete(ctx context.Context, deployment, plugin, name string) (fo
 	wrong := func(err error) error {
 		return fmt.Errorf("secret: delete %s: %w", title(deployment, plugin, name), err)
 	}
-	if err := validNames(deployment, plugin, name); err != nil {
+	if err := validNames(deployment, nameOf(plugin), name); err != nil {
 		return false, wrong(err)
 	}
 	err = v.update(ctx, func(tx store.Txn) error {
@@ -190,7 +194,7 @@ func (v *Vault) List(ctx context.Context, deployment string) ([]Entry, error) {
 // Values returns the values and revisions of a plugin's secrets, all as they were
 // at one time. If some are not set it fails with ErrNotSet and names them.
 func (v *Vault) Values(ctx context.Context, deployment, plugin string, names []string) (values map[string]string, revisions map[string]int, err error) {
-	if err := validNames(append([]string{deployment, plugin}, names...)...); err != nil {
+	if err := validNames(append([]string{deployment, nameOf(plugin)}, names...)...); err != nil {
 		return nil, nil, fmt.Errorf("secret: values: %w", err)
 	}
 	values, revisions = make(map[string]string, len(names)), make(map[string]int, len(names))
@@ -251,7 +255,18 @@ func (v *Vault) open(sealed, context []byte) ([]byte, error) {
 
 // title is how messages call a secret.
 func title(deployment, plugin, name string) string {
+	if plugin == Outbox {
+		return fmt.Sprintf("deployment %q: outbox: secret %q", deployment, name)
+	}
 	return fmt.Sprintf("deployment %q: plugin %q: secret %q", deployment, plugin, name)
+}
+
+// nameOf is the part of what a plugin is called that has to be a name.
+func nameOf(plugin string) string {
+	if plugin == Outbox {
+		return plugin[1:]
+	}
+	return plugin
 }
 
 func validNames(names ...string) error {

@@ -116,6 +116,29 @@ func TestASecretIsWhatItWasSetTo(t *testing.T) {
 	}
 }
 
+func TestTheOutboxHasSecretsOfItsOwn(t *testing.T) {
+	r := newRig(t)
+	if err := r.get("eu/@outbox/smtp"); !strings.Contains(err, `deployment "eu": outbox: secret "smtp" is not set`) {
+		t.Error(err)
+	}
+	r.set("eu/@outbox/smtp", "one", 1)
+	r.set("eu/outbox/smtp", "of a plugin", 1)
+	if got := r.get("eu/@outbox/smtp"); got != "one 1" {
+		t.Error(got)
+	}
+	if list, err := r.List(t.Context(), "eu"); err != nil || len(list) != 2 || list[0].Plugin != Outbox || list[1].Plugin != "outbox" {
+		t.Errorf("%+v, %v", list, err)
+	}
+	if found, err := r.Delete(t.Context(), "eu", Outbox, "smtp"); err != nil || !found {
+		t.Errorf("%v, %v", found, err)
+	}
+	for _, p := range [][3]string{{Outbox, "p", "n"}, {"eu", "p", Outbox}, {"eu", "@", "n"}, {"eu", "@@outbox", "n"}, {"eu", "@outbox2", "n"}} {
+		if _, err := r.Set(t.Context(), p[0], p[1], p[2], "x"); !errors.Is(err, ErrInvalid) {
+			t.Errorf("%q: %v", p, err)
+		}
+	}
+}
+
 func TestAllSecretsThatAreMissingAreNamed(t *testing.T) {
 	r := newRig(t)
 	r.set("eu/signing/b", "x", 1)

@@ -67,6 +67,9 @@ func appendLocation(w *guest.Response, r *guest.Request) error {
 	if err != nil {
 		return err
 	}
+	if err := u.publish(r, t); err != nil {
+		return err
+	}
 	return answerUpload(w, r, stored)
 }
 
@@ -94,6 +97,9 @@ func appendLocationToAll(w *guest.Response, r *guest.Request) error {
 	for _, t := range tickets {
 		n, err := u.store(r.KV(), t, now)
 		if err != nil {
+			return err
+		}
+		if err := u.publish(r, t); err != nil {
 			return err
 		}
 		stored += n

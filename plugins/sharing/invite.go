@@ -25,21 +25,39 @@ type invite struct {
 	visible  string
 	send     string // who delivers it: client or server
 	status   string // how far that got
+	detail   string // why it failed
+	locale   string // language of its text
 	created  int64
 	modified int64
 	until    int64 // as of the ticket
 	deleted  bool
 }
 
-// How far the delivery of an invite got.
+// Who delivers an invite.
 const (
-	statusNeedToSend   = "need_to_send"   // the client is to send it
-	statusSent         = "sent"           // the client says that it did
-	statusFailedToSend = "failed_to_send" // the client says that it could not, or the server cannot
-	statusDeleted      = "deleted"
+	sendClient = "client"
+	sendServer = "server"
 )
 
-const inviteFields = 14
+// How far the delivery of an invite got, as its client says or as the outbox does.
+const (
+	statusNeedToSend = "need_to_send" // the client is to send it
+	statusQueued     = "queued"       // it is in the outbox
+	statusSent       = "sent"         // somebody else carries it now
+	statusFailed     = "failed"
+	statusDeleted    = "deleted"
+
+	// statusFailedToSend is an older word for failed, which clients may still say and
+	// which stands in records.
+	statusFailedToSend = "failed_to_send"
+)
+
+// A record has two fields more than an older one, which was never delivered.
+const (
+	inviteFields    = 16
+	oldInviteFields = 14
+	oldDetail       = "this server delivered no invites when this one was made; send the text yourself"
+)
 
 func (v *invite) save(kv *guest.KV, now int64) error {
 	var w abi.Writer
@@ -58,6 +76,8 @@ func (v *invite) save(kv *guest.KV, now int64) error {
 	w.Int(v.modified)
 	w.Int(v.until)
 	w.Bool(v.deleted)
+	w.Text(v.detail)
+	w.Text(v.locale)
 	return kv.PutTTL(codeKey(nil, keyInvite, v.code), w.Value(), v.keep(now))
 }
 
@@ -72,9 +92,18 @@ func readInvite(c code, record []byte) (*invite, error) {
 		name: r.Text(), text: r.Text(), visible: r.Text(), send: r.Text(), status: r.Text(),
 		created: r.Int(), modified: r.Int(), until: r.Int(), deleted: r.Bool(),
 	}
+	if n > oldInviteFields {
+		v.detail, v.locale = r.Text(), r.Text()
+	}
 	r.Skip(n - inviteFields)
 	if !r.Done() {
 		return nil, abi.ErrFrame
+	}
+	if v.status == statusFailedToSend {
+		v.status = statusFailed
+		if v.send == sendServer {
+			v.detail = oldDetail
+		}
 	}
 	return v, nil
 }

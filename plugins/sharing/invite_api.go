@@ -3,7 +3,6 @@ package main
 import (
 	"encoding/binary"
 	"strconv"
-	"strings"
 
 	"github.com/edgeset/edgeset/abi"
 	"github.com/edgeset/edgeset/abi/guest"
@@ -76,6 +75,15 @@ func createInvite(w *guest.Response, r *guest.Request) error {
 	if err := t.save(kv, now); err != nil {
 		return err
 	}
+	texts := newComposer(r)
+	if v.locale, err = texts.chooseLocale(); err != nil {
+		return err
+	}
+	if v.send == sendServer {
+		if err := v.dispatch(texts, t); err != nil {
+			return err
+		}
+	}
 	if err := v.saveChanged(kv, now); err != nil {
 		return err
 	}
@@ -84,7 +92,7 @@ func createInvite(w *guest.Response, r *guest.Request) error {
 
 // readInviteRequest reads the parameters of a new invite.
 func readInviteRequest(r *guest.Request) (v *invite, requestID string, err error) {
-	v = &invite{visible: "none", send: "client"}
+	v = &invite{visible: "none", send: sendClient, status: statusNeedToSend}
 	v.kind, _ = r.Value("type")
 	if ruleOf(v.kind) == 0 {
 		return nil, "", badParameter("type: want sms, email, link, account, app, clipboard, group, share, twitter, facebook or evernote")
@@ -113,11 +121,11 @@ func readInviteRequest(r *guest.Request) (v *invite, requestID string, err error
 		v.send = send
 	}
 	switch v.send {
-	case "client":
-		v.status = statusNeedToSend
-	case "server":
-		// Better said at once than believed to be on its way.
-		v.status = statusFailedToSend
+	case sendClient:
+	case sendServer:
+		if _, _, err := v.route(); err != nil {
+			return nil, "", err
+		}
 	default:
 		return nil, "", badParameter("send: want client or server")
 	}
@@ -160,13 +168,14 @@ func updateInvite(w *guest.Response, r *guest.Request) error {
 	}
 	if status, ok := r.Value("status"); ok {
 		switch status {
-		case statusNeedToSend, statusSent, statusFailedToSend:
-			v.status = status
-			// Who says how the sending went is who sends.
-			v.send = "client"
+		case statusNeedToSend, statusSent, statusFailed:
+		case statusFailedToSend:
+			status = statusFailed
 		default:
-			return badParameter("status: want need_to_send, sent or failed_to_send")
+			return badParameter("status: want need_to_send, sent or failed")
 		}
+		// Who says how the sending went is who sends.
+		v.status, v.detail, v.send = status, "", sendClient
 	}
 	if err := v.saveChanged(kv, now); err != nil {
 		return err
@@ -249,6 +258,7 @@ func answerInvite(w *guest.Response, r *guest.Request, t *ticket, v *invite) err
 // the host once.
 type inviteWriter struct {
 	*abi.Writer
+	texts    *composer
 	kv       *guest.KV
 	now      int64
 	base     string // of links
@@ -256,7 +266,7 @@ type inviteWriter struct {
 }
 
 func newInviteWriter(w *abi.Writer, r *guest.Request, detailed bool) *inviteWriter {
-	return &inviteWriter{w, r.KV(), r.Time().UnixMilli(), linkBase(r), detailed}
+	return &inviteWriter{w, newComposer(r), r.KV(), r.Time().UnixMilli(), linkBase(r), detailed}
 }
 
 func (w *inviteWriter) write(v *invite, t *ticket) error {
@@ -274,6 +284,13 @@ func (w *inviteWriter) fields(v *invite, t *ticket) error {
 		state, status = t.state(w.now), v.status
 	}
 	url := v.url(w.base)
+	text := withLink(v.text, url)
+	if t != nil {
+		var err error
+		if text, err = w.texts.clientText(v, t, url); err != nil {
+			return err
+		}
+	}
 	out := w.Writer
 	textField(out, "type", "invite")
 	textField(out, "id", v.code.String())
@@ -287,16 +304,10 @@ func (w *inviteWriter) fields(v *invite, t *ticket) error {
 	textField(out, "visible", v.visible)
 	textField(out, "send", v.send)
 	textField(out, "status", status)
-	if status == statusFailedToSend && v.send == "server" {
-		textField(out, "status_detail", "this server delivers no invites; send the text yourself")
+	if status == statusFailed {
+		textFieldIf(out, "status_detail", v.detail)
 	}
-	text := url
-	switch {
-	case strings.Contains(v.text, url):
-		text = v.text
-	case v.text != "":
-		text = v.text + " " + url
-	}
+	textFieldIf(out, "locale", v.locale)
 	textField(out, "text", text)
 	out.Key("recipient")
 	out.Map()

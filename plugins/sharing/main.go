@@ -25,6 +25,8 @@ const (
 func plugin() *guest.Plugin {
 	p := guest.New("sharing", "1.0.0")
 	p.Schema(1)
+	p.Want(abi.GrantEvents) // without it, viewers poll
+	deliver(p)
 	api := p.Family("/v2", failure).Code(abi.HostUnauthenticated, "oauth_token")
 	token := guest.Auth("token")
 
@@ -51,13 +53,17 @@ func plugin() *guest.Plugin {
 	post("/v2/tickets/:id/create_invite", createInvite, guest.Form)
 	get("/v2/tickets/:id/invites", listInvites)
 	post("/v2/invites/:code/update", updateInvite, guest.Form)
-	post("/v2/invites/:code/delete", deleteInvite, guest.Form)
+	post("/v2/invites/:code/delete", dismissing(deleteInvite), guest.Form)
 	// Writes down what time alone has changed: see settle.
 	get("/v2/users/self/invites", pollInvites, guest.Writes)
 
 	// Whoever has the code may look. The view is counted, so it writes.
 	get("/v2/invites/:code", viewInvite, guest.Optional, guest.Writes)
+	get("/v2/invites/:code/stream", streamInvite, guest.Optional, guest.Stream)
+	post("/v2/invites/:code/leave", leaveInvite, guest.Optional)
 	get("/v2/invites/:code/properties", viewProperties, guest.Optional)
+
+	servePages(p, built)
 	return p
 }
 

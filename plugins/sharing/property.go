@@ -188,7 +188,8 @@ func readRow(v abi.Value, now int64) (p row, what string) {
 
 // storeRows keeps of the rows those that are the latest of their property: the
 // larger t wins, and of equal ones the later upload.
-func (t *ticket) storeRows(kv *guest.KV, rows []row, now int64) (stored int, err error) {
+func (t *ticket) storeRows(r *guest.Request, rows []row) (stored int, err error) {
+	kv, now := r.KV(), r.Time().UnixMilli()
 	rows = winners(rows)
 	if len(rows) == 0 {
 		return 0, nil
@@ -203,7 +204,7 @@ func (t *ticket) storeRows(kv *guest.KV, rows []row, now int64) (stored int, err
 	}
 	var w abi.Writer
 	var log []byte
-	added := int64(0)
+	added, split := int64(0), false
 	for i := range rows {
 		p := &rows[i]
 		if old[i] == nil {
@@ -223,12 +224,20 @@ func (t *ticket) storeRows(kv *guest.KV, rows []row, now int64) (stored int, err
 			if err := t.log(kv, now, logRows, log); err != nil {
 				return 0, err
 			}
-			log = log[:0]
+			log, split = log[:0], true
 		}
 		log = append(log, w.Value()...)
 	}
 	if len(log) > 0 {
 		if err := t.log(kv, now, logRows, log); err != nil {
+			return 0, err
+		}
+		if split {
+			err = t.publishRefresh(r)
+		} else {
+			err = t.publishRows(r, log)
+		}
+		if err != nil {
 			return 0, err
 		}
 	}
@@ -290,7 +299,7 @@ func storeData(w *guest.Response, r *guest.Request, tickets []*ticket) error {
 	}
 	stored := 0
 	for _, t := range tickets {
-		n, err := t.storeRows(r.KV(), rows, now)
+		n, err := t.storeRows(r, rows)
 		if err != nil {
 			return err
 		}

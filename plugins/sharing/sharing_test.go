@@ -158,6 +158,9 @@ func TestEveryOwnersCallTreatsAnothersTicketAsUnknown(t *testing.T) {
 func TestCallsNeedAToken(t *testing.T) {
 	d := newDesk(t)
 	for _, r := range plugin().Description().Routes {
+		if !strings.HasPrefix(r.Pattern, "/v2/") {
+			continue // a page, which asks the API
+		}
 		path := strings.NewReplacer(":id", "1", ":code", "2222-2222").Replace(r.Pattern)
 		got := d.Do(guesttest.Request{Method: r.Method, Path: path, Caller: &abi.Caller{}})
 		if want := map[bool]int{true: 404, false: 401}[r.Optional]; got.Status != want {
@@ -293,10 +296,6 @@ func TestCreateInvite(t *testing.T) {
 	if len(code) != 9 || code[4] != '-' {
 		t.Errorf("code %q", code)
 	}
-	r = d.ok(d.post("tickets/"+id+"/create_invite?type=email&send=server&address=bo@example.com", ""))
-	if r.Text("response.status") != "failed_to_send" || r.Text("response.status_detail") == "" || r.Text("response.text") != r.Text("response.url") {
-		t.Error(r)
-	}
 	d.Host.Settings["link_base"] = "https://go.example/"
 	if r = d.ok(d.get("tickets/" + id + "/invites")); r.Text("response.items.0.url") != "https://go.example/"+code || r.Text("response.type") != "invites" {
 		t.Error(r)
@@ -368,7 +367,7 @@ func TestATicketHasAtMostSoManyInvites(t *testing.T) {
 func TestUpdateInvite(t *testing.T) {
 	d := newDesk(t)
 	id := d.ticket()
-	code := d.ok(d.post("tickets/"+id+"/create_invite?type=link&send=server", "")).Text("response.id")
+	code := d.ok(d.post("tickets/"+id+"/create_invite?type=email&send=server&address=bo@example.com", "")).Text("response.id")
 	since := d.ok(d.get("users/self/invites")).Text("response.last_refresh")
 	d.Advance(time.Second)
 	r := d.ok(d.post("invites/"+code+"/update?name=Cy&text=hi&visible=some&status=sent", ""))

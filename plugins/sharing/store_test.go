@@ -29,6 +29,7 @@ type history struct {
 	version int
 	commits [][]string // keys written by each version
 	stamp   int64
+	heard   func(*abi.Message) // what is published, when it is committed; nil: nobody listens
 }
 
 type entry struct {
@@ -53,6 +54,8 @@ type txn struct {
 	writes  []entry // sorted by key; a nil value deletes
 	stamped []entry // key is the prefix
 	writing bool
+
+	messages []*abi.Message
 
 	scans, puts int
 }
@@ -188,7 +191,7 @@ func (x *txn) merged(list []entry, r abi.Range) []entry {
 var errConflict = errors.New("conflict")
 
 func (x *txn) commit() error {
-	if len(x.writes) == 0 && len(x.stamped) == 0 {
+	if len(x.writes) == 0 && len(x.stamped) == 0 && len(x.messages) == 0 {
 		return nil
 	}
 	for _, written := range x.commits[x.since:] {
@@ -221,6 +224,11 @@ func (x *txn) commit() error {
 	h.entries = append(all, old...)
 	h.version++
 	h.commits = append(h.commits, keys)
+	for _, m := range x.messages {
+		if h.heard != nil {
+			h.heard(m)
+		}
+	}
 	return nil
 }
 
@@ -229,7 +237,15 @@ func (x *txn) VerifyPassword([]byte, []byte) (bool, error) { return false, abi.E
 func (x *txn) Config(string) (string, bool)                { return "", false }
 func (x *txn) Log(_ abi.LogLevel, message string)          { x.t.Errorf("plugin log: %s", message) }
 
-func (x *txn) Publish(abi.Value) error { return abi.ErrDenied }
+func (x *txn) Publish(message abi.Value) error {
+	m, err := abi.ReadMessage(bytes.Clone(message))
+	if err != nil || !x.writing {
+		x.t.Errorf("publish in a call that writes (%v): %v", x.writing, err)
+		return abi.ErrArgument
+	}
+	x.messages = append(x.messages, m)
+	return nil
+}
 
 func (x *txn) BodyDigest(string) ([]byte, error) { return nil, abi.ErrArgument }
 
@@ -255,12 +271,14 @@ type request struct {
 type answered struct {
 	status int
 	code   string
-	body   map[string]any // the response
-	at     time.Time      // of the request
+	body   map[string]any // the response, or what the event is about
+	event  string
+	id     string    // of the event
+	at     time.Time // of the request
 }
 
 // start runs a request without committing it.
-func (h *history) start(account, method, path, query, body string, then func(*answered)) *request {
+func (h *history) start(account, method, path, query, body string, then func(*answered), more ...func(*abi.Request)) *request {
 	h.t.Helper()
 	segments := strings.Split(path, "/")
 	for i, route := range h.plugin.Description().Routes {
@@ -296,6 +314,9 @@ func (h *history) start(account, method, path, query, body string, then func(*an
 		case route.Body == abi.FormBody:
 			q.BodyKind, q.Body = abi.BodyForm, encodePairs("")
 		}
+		for _, add := range more {
+			add(&q)
+		}
 		var w abi.Writer
 		q.Append(&w)
 		r := &request{h: h, frame: w.Value(), write: route.Write, then: then}
@@ -328,13 +349,21 @@ func (r *request) finish() *answered {
 		r.run()
 		a.status = r.reply.Status
 	}
-	if r.reply.BodyKind == abi.BodyError {
+	switch r.reply.BodyKind {
+	case abi.BodyError:
 		e, err := abi.ReadError(r.reply.Status, r.reply.Body)
 		if err != nil {
 			r.h.t.Fatal(err)
 		}
 		a.code = e.Code
-	} else {
+	case abi.BodyEvents: // of a stream, which begins with one
+		e := r.reply.Body.Read()
+		e.Array()
+		e.Array()
+		a.event, a.id = e.Text(), e.Text()
+		a.body = decode(e.Value()).(map[string]any)
+	case abi.BodyNone:
+	default:
 		a.body = decode(r.reply.Body.Get("response")).(map[string]any)
 	}
 	if r.then != nil {

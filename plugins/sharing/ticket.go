@@ -37,11 +37,15 @@ type ticket struct {
 	// is final then, and sealed is its largest stamp.
 	closed bool
 	sealed int64
+
+	// streamed says that somebody has followed it live: see publish.
+	streamed bool
 }
 
 const (
 	flagHidden = 1 << iota
 	flagClosed
+	flagStreamed
 )
 
 func (t *ticket) append(w *abi.Writer) {
@@ -51,6 +55,9 @@ func (t *ticket) append(w *abi.Writer) {
 	}
 	if t.closed {
 		flags |= flagClosed
+	}
+	if t.streamed {
+		flags |= flagStreamed
 	}
 	w.FixedArray(2)
 	w.Text(t.owner)
@@ -80,7 +87,7 @@ func (t *ticket) read(id uint64, record []byte) error {
 	}
 	t.start, t.end, t.endSet, t.until, t.retention = row[0], row[1], row[2], row[3], row[4]
 	t.first, t.last, t.invites, t.props = row[5], row[6], row[7], row[8]
-	t.hidden, t.closed = row[9]&flagHidden != 0, row[9]&flagClosed != 0
+	t.hidden, t.closed, t.streamed = row[9]&flagHidden != 0, row[9]&flagClosed != 0, row[9]&flagStreamed != 0
 	t.hiddenFrom, t.visibleFrom, t.shownSet, t.sealed = row[10], row[11], row[12], row[13]
 	return nil
 }

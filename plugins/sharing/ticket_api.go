@@ -43,7 +43,7 @@ func createTicket(w *guest.Response, r *guest.Request) error {
 		id: id, owner: account, start: now, end: now + duration, endSet: now,
 		until: now + max(set.maxLifetime, duration) + set.retention, retention: set.retention,
 	}
-	if err := t.saveEnd(kv, now); err != nil {
+	if err := t.saveEnd(r); err != nil {
 		return err
 	}
 	if err := kv.PutTTL(t.listedKey(), nil, t.keepAll(now)); err != nil {
@@ -65,13 +65,17 @@ func durationOf(r *guest.Request, set settings, least int64) (int64, error) {
 }
 
 // saveEnd writes a ticket whose end is new, and tells its viewers.
-func (t *ticket) saveEnd(kv *guest.KV, now int64) error {
+func (t *ticket) saveEnd(r *guest.Request) error {
+	kv, now := r.KV(), r.Time().UnixMilli()
 	var row abi.Writer
 	t.writeEndRow(&row)
 	if err := t.log(kv, now, logRows, row.Value()); err != nil {
 		return err
 	}
 	if err := t.activate(kv, now); err != nil {
+		return err
+	}
+	if err := t.publishRefresh(r); err != nil {
 		return err
 	}
 	return t.save(kv, now)
@@ -90,13 +94,13 @@ func updateTicket(w *guest.Response, r *guest.Request) error {
 	}
 	switch end := now + duration; {
 	case duration == 0:
-		err = t.expire(r.KV(), now)
+		err = t.expire(r)
 	case end+t.retention > t.until:
 		return guest.Errorf(409, "ticket_lifetime",
 			"a ticket lasts at most %d milliseconds from its start, however often it is extended; create another one", t.until-t.retention-t.start)
 	case end != t.end:
 		t.end, t.endSet = end, now
-		err = t.saveEnd(r.KV(), now)
+		err = t.saveEnd(r)
 	}
 	if err != nil {
 		return err
@@ -105,9 +109,13 @@ func updateTicket(w *guest.Response, r *guest.Request) error {
 }
 
 // expire ends a ticket before its time.
-func (t *ticket) expire(kv *guest.KV, now int64) error {
+func (t *ticket) expire(r *guest.Request) error {
+	now := r.Time().UnixMilli()
 	t.end, t.endSet = now, now
-	return t.close(kv, now)
+	if err := t.publishRefresh(r); err != nil {
+		return err
+	}
+	return t.close(r.KV(), now)
 }
 
 // expireTicket: POST tickets/:id/expire. To end what has ended is no error.
@@ -116,8 +124,8 @@ func expireTicket(w *guest.Response, r *guest.Request) error {
 	if err != nil {
 		return err
 	}
-	if now := r.Time().UnixMilli(); !t.expired(now) {
-		if err := t.expire(r.KV(), now); err != nil {
+	if !t.expired(r.Time().UnixMilli()) {
+		if err := t.expire(r); err != nil {
 			return err
 		}
 	}
@@ -148,6 +156,11 @@ func deleteTicket(w *guest.Response, r *guest.Request) error {
 	}
 	if err := logTicketChange(kv, t.owner, t.id); err != nil {
 		return err
+	}
+	if t.streamed {
+		if err := publishGone(r, t.room()); err != nil {
+			return err
+		}
 	}
 	return finish(succeed(w, ""), r)
 }
@@ -197,6 +210,9 @@ func setVisibility(w *guest.Response, r *guest.Request) error {
 		var row abi.Writer
 		t.writeVisibilityRow(&row)
 		if err := t.log(kv, now, logRows, row.Value()); err != nil {
+			return err
+		}
+		if err := t.publishRefresh(r); err != nil {
 			return err
 		}
 		if err := t.save(kv, now); err != nil {

@@ -23,14 +23,13 @@ type view struct {
 }
 
 func readView(r *guest.Request) (q view, err error) {
-	if q.next, err = r.Int("next", 0); err != nil {
+	next, err := r.Int("next", 0)
+	if err != nil {
 		return q, err
 	}
-	if q.next < 0 || q.next >= 1<<53 {
+	if !q.goOn(next) {
 		return q, badParameter("next: want 0, or the next of an earlier reply")
 	}
-	q.catchingUp = q.next&catchUp != 0
-	q.next &^= catchUp
 	limit, err := r.Int("limit", 1)
 	if err != nil {
 		return q, err
@@ -53,51 +52,74 @@ func readView(r *guest.Request) (q view, err error) {
 	return q, err
 }
 
+// goOn has the view go on from a cursor that a client shows, if it may be one.
+func (q *view) goOn(next int64) bool {
+	q.catchingUp = next&catchUp != 0
+	q.next = next &^ catchUp
+	return next >= 0 && next < 1<<53
+}
+
 // viewInvite: GET invites/:code
 func viewInvite(w *guest.Response, r *guest.Request) error {
 	q, err := readView(r)
 	if err != nil {
 		return err
 	}
+	s, err := look(r, q)
+	if err != nil {
+		return err
+	}
+	v := succeed(w, "")
+	if err := s.write(v, r, q); err != nil {
+		return err
+	}
+	return finish(v, r)
+}
+
+// A sight is what a viewer gets to see, and of what.
+type sight struct {
+	viewAnswer
+	inv *invite
+	t   *ticket
+}
+
+// look finds what the path's code gives to see, and counts that somebody looks.
+func look(r *guest.Request, q view) (s sight, err error) {
 	who, err := viewerOf(r)
 	if err != nil {
-		return err
+		return s, err
 	}
-	inv, err := loadInvite(r)
-	if err != nil {
-		return err
+	if s.inv, err = loadInvite(r); err != nil {
+		return s, err
 	}
-	kv, now := r.KV(), r.Time().UnixMilli()
+	inv, kv, now := s.inv, r.KV(), r.Time().UnixMilli()
 	stored, err := kv.GetMany([][]byte{
 		ticketKey(nil, keyTicket, inv.ticket),
 		viewingKey(inv.owner, inv.code, who.key[:]),
 	})
 	if err != nil {
-		return err
+		return s, err
 	}
 	if stored[0] == nil {
-		return unknownInvite()
+		return s, unknownInvite()
 	}
-	t := new(ticket)
-	if err := t.read(inv.ticket, stored[0]); err != nil {
-		return err
+	s.t = new(ticket)
+	if err := s.t.read(inv.ticket, stored[0]); err != nil {
+		return s, err
 	}
-	if t.expired(now) {
-		if !t.closed {
-			err = t.close(kv, now)
+	if s.t.expired(now) {
+		if !s.t.closed {
+			err = s.t.close(kv, now)
 		}
-	} else if q.counted && who.account != t.owner {
+	} else if q.counted && who.account != s.t.owner {
 		// To look at one's own ticket is not to be viewed.
 		err = recordView(kv, inv, who, stored[1], now)
 	}
 	if err != nil {
-		return err
+		return s, err
 	}
-	a, err := answer(kv, t, q, now)
-	if err != nil {
-		return err
-	}
-	return a.write(w, r, inv, t, q)
+	s.viewAnswer, err = answer(kv, s.t, q, now)
+	return s, err
 }
 
 // viewProperties: GET invites/:code/properties
@@ -113,7 +135,8 @@ func viewProperties(w *guest.Response, r *guest.Request) error {
 	if list[0] == nil {
 		return unknownInvite()
 	}
-	v := writeHead(w, inv, list[0])
+	v := succeed(w, "")
+	writeHead(v, inv, list[0])
 	textField(v, "url", inv.url(linkBase(r)))
 	v.Key("properties")
 	if err := list[0].writeProperties(v, r.KV(), r.Time().UnixMilli()); err != nil {
@@ -134,8 +157,7 @@ type viewAnswer struct {
 
 // answer finds out what a viewer with this cursor has not seen.
 func answer(kv *guest.KV, t *ticket, q view, now int64) (viewAnswer, error) {
-	if t.closed && q.next > t.sealed && !q.catchingUp {
-		// Was told all there will ever be.
+	if t.toldAll(q) {
 		return viewAnswer{next: q.next}, nil
 	}
 	if stale(q.next, now, t.retention) {
@@ -164,6 +186,9 @@ func answer(kv *guest.KV, t *ticket, q view, now int64) (viewAnswer, error) {
 	}
 	return a, nil
 }
+
+// toldAll tells whether a viewer with this cursor was told all there will ever be.
+func (t *ticket) toldAll(q view) bool { return t.closed && q.next > t.sealed && !q.catchingUp }
 
 // cursorAtEnd returns the cursor of a viewer who has seen the log up to next, its end.
 func (t *ticket) cursorAtEnd(next int64) int64 {
@@ -202,20 +227,21 @@ func snapshot(kv *guest.KV, t *ticket, q view) (viewAnswer, error) {
 	return a, err
 }
 
-// writeHead opens a reply about an invite's ticket.
-func writeHead(w *guest.Response, inv *invite, t *ticket) *abi.Writer {
-	v := succeed(w, "ticket_invite")
+// writeHead writes what stands in every reply about an invite's ticket into an open map.
+func writeHead(v *abi.Writer, inv *invite, t *ticket) {
+	textField(v, "type", "ticket_invite")
 	textField(v, "id", inv.code.String())
 	textField(v, "owner", t.owner)
 	if t.first != 0 && !t.hidden {
 		intField(v, "first", t.first)
 		intField(v, "last", t.last)
 	}
-	return v
 }
 
-func (a *viewAnswer) write(w *guest.Response, r *guest.Request, inv *invite, t *ticket, q view) error {
-	v := writeHead(w, inv, t)
+// write writes what is to be seen into an open map.
+func (a *sight) write(v *abi.Writer, r *guest.Request, q view) error {
+	inv, t := a.inv, a.t
+	writeHead(v, inv, t)
 	if a.snapshot {
 		textField(v, "url", inv.url(linkBase(r)))
 	}
@@ -251,5 +277,5 @@ func (a *viewAnswer) write(w *guest.Response, r *guest.Request, inv *invite, t *
 	if !q.compressed {
 		boolField(v, "uncompressed", true)
 	}
-	return finish(v, r)
+	return nil
 }

@@ -283,6 +283,47 @@ func writeOff(kv *guest.KV, inv *invite, who []byte, p *presence, now int64) err
 	return kv.Delete(viewingKey(inv.owner, inv.code, who))
 }
 
+// leaveInvite: POST invites/:code/leave. Who closes a page says so, and the sharer
+// need not wait for what only time would tell. To leave twice, or without having
+// been there, is no error.
+func leaveInvite(w *guest.Response, r *guest.Request) error {
+	who, err := viewerOf(r)
+	if err != nil {
+		return err
+	}
+	inv, err := loadInvite(r)
+	if err != nil {
+		return err
+	}
+	kv, now := r.KV(), r.Time().UnixMilli()
+	stored, err := kv.GetMany([][]byte{
+		ticketKey(nil, keyTicket, inv.ticket),
+		viewingKey(inv.owner, inv.code, who.key[:]),
+	})
+	if err != nil {
+		return err
+	}
+	if stored[0] == nil {
+		return unknownInvite()
+	}
+	if stored[1] != nil {
+		p, err := readPresence(stored[1])
+		if err != nil {
+			return err
+		}
+		if !p.gone(now) {
+			p.last = max(p.last, now)
+		}
+		if err := writeOff(kv, inv, who.key[:], &p, now); err != nil {
+			return err
+		}
+		if err := logChange(kv, inv.owner, changeViews, inv.code); err != nil {
+			return err
+		}
+	}
+	return finish(succeed(w, ""), r)
+}
+
 // viewed tells whether anybody has ever viewed the invite.
 func (v *invite) viewed(kv *guest.KV) (bool, error) {
 	rg := guest.Prefix(codeKey(nil, keyViews, v.code))

@@ -33,6 +33,9 @@ func passwordHash(password, passwordLen, buf, size uint32) int64
 //go:wasmimport edge password_verify
 func passwordVerify(hash, hashLen, password, passwordLen uint32) int64
 
+//go:wasmimport edge dispatch
+func dispatch(record, recordLen uint32) int64
+
 //go:wasmimport edge take
 func take(buf uint32)
 
@@ -85,12 +88,22 @@ func lie() int32 {
 		passwordHash(far, 8, at(room), 8),
 		passwordVerify(far, 8, k, 3),
 		passwordVerify(k, 3, far, 8),
+		dispatch(far, 8),
+		dispatch(k, long),
 	} {
 		if got != -7 {
 			return int32(i + 1)
 		}
 	}
 	return 0
+}
+
+// dispatches has the host deliver a mail, and returns what it says to that.
+//
+//go:wasmexport dispatches
+func dispatches() int32 {
+	record := []byte("\x9a\xa1k\xa4mail\xa1b\x00\xa0\xa0\xa4text\xa0\xa0\xc0")
+	return int32(dispatch(at(record), uint32(len(record))))
 }
 
 // takes has a result that does not fit taken: it returns how long it is, and

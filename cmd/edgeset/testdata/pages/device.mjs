@@ -1,0 +1,58 @@
+// A sharer's own device tells where it is, or may not.
+
+import assert from "node:assert/strict";
+import {Browser, enter, look, options, phase, text, wait} from "./rig.mjs";
+
+const browser = await Browser.launch();
+const ann = await browser.person();
+const bob = await browser.person();
+
+const share = await browser.open(ann, `${options.base}/share?api_key=${options.key}`);
+await enter(share);
+await share.type("#name", "Ann");
+await share.click("#start");
+await share.waitForSelector("#source-state.bad");
+assert.match(await text(share, "#source-state"), /may not tell your position/);
+await look(share, "share-denied");
+
+await ann.overridePermissions(new URL(options.base).origin, ["geolocation"]);
+await share.setGeolocation({latitude: 48.2, longitude: 16.4, accuracy: 5});
+await share.click("#source-change summary");
+await share.click("#source-button");
+await wait("the first position", async () => await text(share, "#sent") !== "0");
+await share.click("#invite-button");
+await share.waitForSelector(".invite");
+const link = await share.$eval(".invite .link", (input) => input.value);
+const view = await browser.open(bob, link);
+await phase(view, "live");
+
+const place = () => view.$eval(".sharer", ({dataset}) => [Number(dataset.lat), Number(dataset.lng)]);
+assert.deepEqual(await place(), [48.2, 16.4]);
+await share.setGeolocation({latitude: 48.21, longitude: 16.41, accuracy: 5});
+await wait("the next position", async () => (await place())[0] === 48.21);
+
+// Who does not look at the page is not counted as looking at it.
+await wait("one viewer", async () => await text(share, "#viewing") === "1");
+await view.evaluate(() => {
+	Object.defineProperty(document, "visibilityState", {value: "hidden", configurable: true});
+	document.dispatchEvent(new Event("visibilitychange"));
+});
+await wait("no viewer", async () => await text(share, "#viewing") === "0");
+await share.setGeolocation({latitude: 48.22, longitude: 16.42, accuracy: 5});
+await wait("the position is sent", async () => Number(await text(share, "#sent")) >= 3);
+await view.evaluate(() => {
+	delete document.visibilityState;
+	document.dispatchEvent(new Event("visibilitychange"));
+});
+await wait("it catches up", async () => (await place())[0] === 48.22);
+await wait("one viewer again", async () => await text(share, "#viewing") === "1");
+
+// An invite that is deleted opens nothing any more, at once.
+await share.click(".invite .remove");
+await phase(view, "unknown");
+await wait("the list is empty", () => share.$eval("#invites-none", (line) => !line.hidden));
+
+await share.click("#logout");
+await share.waitForSelector("#login:not([hidden])");
+assert.equal(await share.evaluate(() => JSON.parse(sessionStorage.getItem("edgeset.session")).token ?? ""), "");
+await browser.end();

@@ -24,9 +24,9 @@ func (f *Family) Socket(path string) *Socket {
 	return &Socket{f.p, len(d.Sockets) - 1}
 }
 
-// needGrant asks for a grant, once.
+// needGrant asks for a grant, once, unless the plugin has said that it can do without.
 func (p *Plugin) needGrant(grant string) {
-	if !slices.Contains(p.desc.Grants, grant) {
+	if !slices.Contains(p.desc.Grants, grant) && !slices.Contains(p.desc.Wants, grant) {
 		p.Need(grant)
 	}
 }

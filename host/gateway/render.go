@@ -110,6 +110,10 @@ func (x *exchange) writeHeaders(headers abi.Pairs) {
 			len(name) > len(corsHeaders) && bytes.EqualFold(name[:len(corsHeaders)], []byte(corsHeaders)):
 		case equalFold(name, "Content-Type"):
 			x.ctx.Response.Header.SetContentTypeBytes(headerValue(value))
+		case equalFold(name, "Content-Encoding"):
+			if x.answer.BodyKind == abi.BodyRaw { // whose bytes are passed on as they are
+				x.ctx.Response.Header.SetContentEncodingBytes(headerValue(value))
+			}
 		default:
 			x.ctx.Response.Header.AddBytesKV(name, headerValue(value))
 		}
@@ -120,7 +124,7 @@ func (x *exchange) writeHeaders(headers abi.Pairs) {
 // hostHeaders are those that a plugin has no say in.
 var hostHeaders = map[string]bool{
 	"connection": true, "keep-alive": true, "proxy-connection": true, "te": true, "trailer": true,
-	"transfer-encoding": true, "upgrade": true, "content-length": true, "content-encoding": true,
+	"transfer-encoding": true, "upgrade": true, "content-length": true,
 	"date": true, "x-request-id": true,
 	"ratelimit-limit": true, "ratelimit-remaining": true, "ratelimit-reset": true, "ratelimit-policy": true,
 }

@@ -25,7 +25,7 @@ export CGO_ENABLED ?= 0
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: run
 run: build ## build, then serve on 127.0.0.1:8080 (admin on 127.0.0.1:8081, state in ./data)
@@ -111,6 +111,11 @@ swap-drill: export EDGESET_REQUIRE_TOOLS := 1
 swap-drill: build tools ## swap all plugins 200 times under load (minutes); writes build/swap-drill.json
 	@rm -f build/swap-drill.json
 	go test ./cmd/edgeset -count 1 -run '^TestSwapDrill$$' -v -timeout 30m -args -drill 200 -drill.out $(CURDIR)/build/swap-drill.json
+
+.PHONY: outbox-drill
+outbox-drill: export EDGESET_REQUIRE_TOOLS := 1
+outbox-drill: build tools ## send 10,000 mails through a server that fails, with three kill -9 (minutes)
+	go test ./cmd/edgeset -count 1 -run '^TestOutboxDrill$$' -v -timeout 25m -args -outbox 10000
 
 .PHONY: fmt
 fmt: ## format the code

@@ -6,10 +6,16 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
+	"fmt"
+	"image"
+	"image/png"
 	"io"
+	"net/http"
+	"net/http/httptest"
 	"net/mail"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"testing"
 
@@ -34,18 +40,25 @@ type cue struct {
 	Value any
 }
 
-// play runs a scenario in a browser.
-func play(t *testing.T, scenario string) {
+// play runs a scenario in a browser: of a server with a manifest, "" for what make run
+// serves, whose pages stand below a path. What they look like is in build/screenshots then.
+func play(t *testing.T, scenario, manifest, below string) {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("a browser has much to do, and shows no more of the server than the other tests")
+	}
 	program := needChromium(t)
 	needPackage(t, pagesDir, "puppeteer-core")
 	needBuiltPages(t)
 	st := &stage{t: t, mail: outboxtest.StartMail(t, outboxtest.MailOptions{})}
-	st.s = newServer(t, "", "--smtp-url", st.mail.URL(), "--mail-from", "edgeset@example.org")
+	st.s = newServer(t, manifest, "--smtp-url", st.mail.URL(), "--mail-from", "edgeset@example.org")
 
+	shots, err := filepath.Abs("../../build/screenshots")
+	if err != nil {
+		t.Fatal(err)
+	}
 	options, err := json.Marshal(map[string]string{
-		"program": program, "base": "http://" + st.s.listen, "key": st.s.newApp(),
-		"folder": t.TempDir(), "shots": os.Getenv("EDGESET_SCREENSHOTS"),
+		"program": program, "base": "http://" + st.s.listen + below, "key": st.s.newApp(), "folder": t.TempDir(), "shots": shots,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -134,15 +147,45 @@ func (st *stage) letter(to string) map[string]string {
 
 func TestSomebodyInvitedByMailFollowsOnTheMap(t *testing.T) {
 	t.Parallel()
-	play(t, "follow.mjs")
-}
-
-func TestADeviceSharesWhereItIs(t *testing.T) {
-	t.Parallel()
-	play(t, "device.mjs")
+	play(t, "follow.mjs", "", "")
 }
 
 func TestWhatASharerTypesRunsNowhere(t *testing.T) {
 	t.Parallel()
-	play(t, "attack.mjs")
+	play(t, "attack.mjs", "", "")
 }
+
+// The pages stand below a path here, and have tiles from elsewhere.
+func TestADeviceSharesWhereItIs(t *testing.T) {
+	t.Parallel()
+	tiles := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "image/png")
+		if err := png.Encode(w, image.NewGray(image.Rect(0, 0, 256, 256))); err != nil {
+			t.Error(err)
+		}
+	}))
+	t.Cleanup(tiles.Close)
+	play(t, "device.mjs", fmt.Sprintf(mountedPages, tiles.URL), "/eu")
+}
+
+const mountedPages = `
+[[deployment]]
+name = "default"
+hosts = ["*"]
+
+[[deployment.plugin]]
+name = "signing"
+source = "embedded:signing"
+mount = "/eu"
+grants = ["kv", "passwords"]
+
+[[deployment.plugin]]
+name = "sharing"
+source = "embedded:sharing"
+mount = "/eu"
+grants = ["kv", "events"]
+[deployment.plugin.config]
+service_name = "Where is <i>Ann</i>?"
+tiles_url = "%s/{z}/{x}/{y}.png"
+tiles_attribution = "Tiles of <b>a test</b>"
+`

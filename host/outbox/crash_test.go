@@ -42,6 +42,8 @@ func TestWhatArrivedAndCouldNotBeNotedGoesAgainUnderTheSameID(t *testing.T) {
 
 func TestWhatWasNotedAndNotToldIsToldAndNotSentAgain(t *testing.T) {
 	r, p := newRig(t), newPost()
+	r.config.Drain = 10 * time.Millisecond
+	r.restart()
 	ways := Channels{"mail": p}
 	r.host.serve("eu", ways, Limits{})
 	in := r.box.For("eu", ways, Limits{})
@@ -50,7 +52,6 @@ func TestWhatWasNotedAndNotToldIsToldAndNotSentAgain(t *testing.T) {
 		process.dead.Store(true) // killed while it tells
 		return nil
 	}
-	r.config.Drain = 10 * time.Millisecond
 	r.run()
 	name := r.must(in, mail("ann"))
 	until(t, "it tells", process.dead.Load)

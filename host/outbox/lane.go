@@ -57,6 +57,18 @@ type result struct {
 	err    error // of the store: the rest would meet it, too
 }
 
+// wake has the goroutine look for entries: for those that are new, or, in a rescan, for
+// all.
+func (l *lane) wake(rescan bool) {
+	if rescan {
+		l.rescan.Store(true)
+	}
+	select {
+	case l.woken <- struct{}{}:
+	default:
+	}
+}
+
 func (l *lane) run(c *courier) {
 	l.from, l.more, l.busy, l.ready, l.next, l.skipped = nil, true, map[id]bool{}, nil, 0, false
 	results := make(chan result, l.outbox.config.Parallel)

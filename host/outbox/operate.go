@@ -2,6 +2,7 @@ package outbox
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 )
@@ -15,7 +16,7 @@ func (o *Outbox) Get(ctx context.Context, deployment, name string) (*Entry, erro
 	r, err := o.read(ctx, deployment, d)
 	switch {
 	case err != nil:
-		return nil, fmt.Errorf("outbox: %w", err)
+		return nil, fmt.Errorf("outbox: entry %s of %q: %w", d, deployment, err)
 	case r == nil:
 		return nil, errUnknown(d)
 	}
@@ -136,8 +137,10 @@ func (o *Outbox) operate(ctx context.Context, deployment, name string, fn func(*
 		return true, fn(r)
 	})
 	switch {
-	case err != nil:
+	case errors.Is(err, ErrState):
 		return err
+	case err != nil:
+		return fmt.Errorf("outbox: change entry %s of %q: %w", d, deployment, err)
 	case via == "":
 		return errUnknown(d)
 	}

@@ -147,8 +147,22 @@ func (o *Outbox) scan(ctx context.Context) error {
 			return fmt.Errorf("deployment %q: %w", name, err)
 		}
 	}
+	o.rouse()
 	o.forget(there)
 	return nil
+}
+
+// rouse has all lanes that run look at all they have: they may wait for what is gone.
+func (o *Outbox) rouse() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for _, s := range o.spaces {
+		for _, l := range s.lanes {
+			if l.running {
+				l.wake(true)
+			}
+		}
+	}
 }
 
 func (o *Outbox) scanSpace(ctx context.Context, name string) error {
@@ -237,13 +251,7 @@ func (o *Outbox) wake(deployment, via string, rescan bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	l := o.lane(deployment, via)
-	if rescan {
-		l.rescan.Store(true)
-	}
-	select {
-	case l.woken <- struct{}{}:
-	default:
-	}
+	l.wake(rescan)
 	if c := o.courier; c != nil && !l.running {
 		l.running = true
 		c.lanes.Go(func() { l.run(c) })

@@ -216,6 +216,32 @@ func TestATellingWhoseCommitIsUnknownIsNotMadeTwice(t *testing.T) {
 	}
 }
 
+func TestWhatHasEndedGoesByItselfToldOrNot(t *testing.T) {
+	r, p := newRig(t), newPost()
+	r.config.keep = 2 * time.Second
+	r.config.Backoff = Backoff{First: 20 * time.Millisecond, Most: 100 * time.Millisecond}
+	r.restart()
+	r.host.serve("eu", Channels{"mail": p}, Limits{})
+	in := r.box.For("eu", Channels{"mail": p}, Limits{})
+	r.host.refuse = func(o *abi.Outcome) error {
+		if o.Key == "ann" {
+			return errors.New("never")
+		}
+		return nil
+	}
+	r.run()
+	ann := r.must(in, mail("ann"))
+	r.told("eu", r.must(in, mail("ben")))
+	if e := r.get("eu", ann); e.Told {
+		t.Errorf("%+v", e)
+	}
+	until(t, "both are gone", func() bool { return r.keys("eu", entries)+r.keys("eu", lists)+r.keys("eu", dues) == 0 })
+	if got := r.heard("eu", "ann"); got != "" || p.total() != 2 {
+		t.Errorf("the plugin heard %q of %d", got, p.total())
+	}
+	r.must(in, mail("ann"))
+}
+
 func TestADeploymentThatIsGoneIsForgotten(t *testing.T) {
 	r, p := newRig(t), newPost()
 	r.host.serve("eu", Channels{"mail": p}, Limits{})

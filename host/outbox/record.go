@@ -154,7 +154,9 @@ func load(txn store.Txn, d id) (*record, error) {
 func (r *record) save(txn store.Txn, before *record, keep time.Duration) error {
 	var ttl time.Duration
 	if r.ended != 0 {
-		ttl = max(keep-time.Since(moment(r.ended)), time.Second)
+		if ttl = keep - time.Since(moment(r.ended)); ttl <= 0 {
+			return before.remove(txn)
+		}
 	}
 	var w abi.Writer
 	r.append(&w)
@@ -173,4 +175,9 @@ func (r *record) save(txn store.Txn, before *record, keep time.Duration) error {
 		err = txn.Put(listKey(r.state, r.place()), listValue(r), ttl)
 	}
 	return err
+}
+
+// remove deletes an entry, and what finds it.
+func (r *record) remove(txn store.Txn) error {
+	return errors.Join(txn.Delete(entryKey(r.id)), txn.Delete(dueKey(r.via, r.due, r.id)), txn.Delete(listKey(r.state, r.place())))
 }

@@ -33,7 +33,7 @@ func TestPausesDoubleUpToTheMostAndAreRandom(t *testing.T) {
 
 func TestAnAttemptIsJudgedByTheRules(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
-	for range 200_000 {
+	for range 50_000 {
 		now := int64(1e15) + random.Int64N(1e12)
 		b := Backoff{First: time.Duration(1 + random.Int64N(int64(10*time.Second))), Most: time.Duration(random.Int64N(int64(2 * time.Hour)))}.withDefaults()
 		before := record{state: StateQueued, attempts: random.IntN(60), until: now - 1e6 + random.Int64N(int64(1)<<random.IntN(40)), message: []byte{1}}
@@ -54,36 +54,38 @@ func TestAnAttemptIsJudgedByTheRules(t *testing.T) {
 			err = f
 		}
 		r.judge(err, now, b, random.Int64N)
-		what := fmt.Sprintf("%+v by %v with %+v is %+v", before, err, b, r)
+		wrong := func(how string) {
+			t.Fatalf("%s: %+v by %v with %+v is %+v", how, before, err, b, r)
+		}
 		left := time.Duration(before.until-now) * time.Microsecond
 		if r.attempts != before.attempts+1 || r.tried != now {
-			t.Fatalf("the attempt does not count: %s", what)
+			wrong("the attempt does not count")
 		}
 		switch {
 		case err == nil:
 			if r.state != StateSent || r.reason != "" || r.message != nil {
-				t.Fatalf("not sent: %s", what)
+				wrong("not sent")
 			}
 		case f.Permanent:
 			if r.state != StateFailed || r.reason != "why" || r.message == nil {
-				t.Fatalf("not failed for good: %s", what)
+				wrong("not failed for good")
 			}
 		case r.state == StateFailed:
 			// Given up: too late for the first pause, or for what was asked for.
 			if r.reason != "expired: why" || left >= b.First && left > f.After+time.Microsecond {
-				t.Fatalf("given up too early: %s", what)
+				wrong("given up too early")
 			}
 		case r.state == StateQueued:
 			pause := time.Duration(r.due-now) * time.Microsecond
 			most := max(b.Most, f.After) + time.Microsecond
 			if r.reason != "why" || r.ended != 0 || pause < f.After || pause <= 0 || pause > most || r.due > r.until {
-				t.Fatalf("badly queued: %s", what)
+				wrong("badly queued")
 			}
 		default:
-			t.Fatalf("neither: %s", what)
+			wrong("neither")
 		}
 		if r.state != StateQueued && (r.ended != now || r.due != now || r.told) {
-			t.Fatalf("badly ended: %s", what)
+			wrong("badly ended")
 		}
 	}
 }

@@ -193,6 +193,17 @@ func TestAConnectionThatIsNoLongerGoodIsReplaced(t *testing.T) {
 	}
 }
 
+func TestConnectionsToAServerThatRefusesTheSenderDoNotPileUp(t *testing.T) {
+	p := converse(t, but("MAIL", "550 not from there\r\n"))
+	transport := newTransport(t, Config{Host: "127.0.0.1", Port: p.port, From: "a@example.com"})
+	for range 3 {
+		wantFailure(t, deliver(t, transport, "ben@example.net"), false, "sender: 550 not from there")
+	}
+	if n := len(transport.pool.idle); n != 0 || p.told("MAIL") != 3 {
+		t.Errorf("%d connections are kept, and it was asked %d times", n, p.told("MAIL"))
+	}
+}
+
 func TestAConnectionIsNotUsedForEver(t *testing.T) {
 	p := converse(t, but("HELP", ""))
 	transport := newTransport(t, Config{Host: "127.0.0.1", Port: p.port, From: "a@example.com"})

@@ -114,8 +114,9 @@ func (s *session) send(ctx context.Context, from, to string, mail []byte) *fault
 		return nil
 	}
 	// After a reply the server waits for what comes next. After anything else nobody
-	// knows where it stands.
-	if reply := f.reply(); reply == nil || reply.Code == closing || f.step == atContent {
+	// knows where it stands; and where it does not like the sender, it may have had
+	// enough of the connection.
+	if reply := f.reply(); reply == nil || reply.Code == closing || f.step == atSender || f.step == atContent {
 		s.broken = true
 	}
 	return f

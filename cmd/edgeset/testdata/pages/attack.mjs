@@ -51,7 +51,7 @@ async function call(token, path, body) {
 	return response;
 }
 
-const browser = await Browser.launch();
+const browser = await Browser.launch("https://pictures.invalid");
 const bob = await browser.person();
 const account = await call("", `account/create?api_key=${options.key}`);
 const {access_token: token} = await call("", `account/login?api_key=${options.key}&id=${account.id}&password=${account.password}`);

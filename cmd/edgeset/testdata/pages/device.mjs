@@ -3,7 +3,10 @@
 import assert from "node:assert/strict";
 import {Browser, enter, look, options, phase, text, wait} from "./rig.mjs";
 
-const browser = await Browser.launch();
+// What the manifest says of tiles and of the service stands in the page.
+const config = JSON.parse(/data-config="([^"]*)"/.exec(await (await fetch(`${options.base}/share`)).text())[1]
+	.replace(/&#34;|&quot;/g, '"').replace(/&lt;/g, "<").replace(/&gt;/g, ">").replace(/&#39;/g, "'").replace(/&amp;/g, "&"));
+const browser = await Browser.launch(new URL(config.tiles.url).origin);
 const ann = await browser.person();
 const bob = await browser.person();
 
@@ -26,10 +29,25 @@ const link = await share.$eval(".invite .link", (input) => input.value);
 const view = await browser.open(bob, link);
 await phase(view, "live");
 
+await view.waitForSelector("img.leaflet-tile-loaded");
+assert.equal(await text(view, ".map-credit"), "Tiles of <b>a test</b>");
+assert.equal(await text(view, "#service"), "Where is <i>Ann</i>?");
+
 const place = () => view.$eval(".sharer", ({dataset}) => [Number(dataset.lat), Number(dataset.lng)]);
 assert.deepEqual(await place(), [48.2, 16.4]);
 await share.setGeolocation({latitude: 48.21, longitude: 16.41, accuracy: 5});
 await wait("the next position", async () => (await place())[0] === 48.21);
+
+// Where no stream comes through, polls do.
+const behind = await browser.open(bob, link, "phone", async (page) => {
+	await page.setRequestInterception(true);
+	page.on("request", (request) => (request.url().includes("/stream?") ? request.abort() : request.continue()));
+});
+await phase(behind, "live");
+await share.setGeolocation({latitude: 48.215, longitude: 16.415, accuracy: 5});
+await wait("the position, by polling", () => behind.$eval(".sharer", ({dataset}) => dataset.lat === "48.215"));
+await behind.close();
+await wait("one viewer", async () => await text(share, "#viewing") === "1");
 
 // Who does not look at the page is not counted as looking at it.
 await wait("one viewer", async () => await text(share, "#viewing") === "1");
@@ -39,7 +57,7 @@ await view.evaluate(() => {
 });
 await wait("no viewer", async () => await text(share, "#viewing") === "0");
 await share.setGeolocation({latitude: 48.22, longitude: 16.42, accuracy: 5});
-await wait("the position is sent", async () => Number(await text(share, "#sent")) >= 3);
+await wait("the position is sent", async () => Number(await text(share, "#sent")) >= 4);
 await view.evaluate(() => {
 	delete document.visibilityState;
 	document.dispatchEvent(new Event("visibilitychange"));

@@ -17,7 +17,7 @@ export const sizes = {
 	desktop: {width: 1280, height: 800, deviceScaleFactor: 1},
 };
 
-// options come from the test: program, base, key, folder, and shots ("": none).
+// options come from the test: program, base, key, folder, and the folder shots for pictures.
 export const options = JSON.parse(process.argv[2]);
 
 const answers = createInterface({input: process.stdin})[Symbol.asyncIterator]();
@@ -43,14 +43,19 @@ export async function wait(what, holds) {
 	}
 }
 
-// What a page may complain of because a server is down, or a code is unknown.
-const expected = /^Failed to load resource: /;
+// What the browser says of calls of the API, and of the page of a code, that a server refuses or
+// is not there to answer. What the pages themselves are made of has to come.
+const refused = (line) => line.text().startsWith("Failed to load resource: ") && !line.location().url?.includes("/pages/");
 
 // A Browser notes all that must not happen in one.
 export class Browser {
-	static async launch() {
+	// Pages may ask other origins only where a scenario says so.
+	static async launch(...origins) {
 		const browser = new Browser();
+		browser.origins = [new URL(options.base).origin, ...origins];
 		browser.faults = [];
+		mkdirSync(options.shots, {recursive: true});
+		process.on("uncaughtExceptionMonitor", () => console.error(browser.faults.join("\n")));
 		browser.process = await puppeteer.launch({
 			executablePath: options.program,
 			args: ["--no-sandbox", "--disable-gpu", "--lang=en-GB"],
@@ -74,13 +79,11 @@ export class Browser {
 			dialog.dismiss();
 		});
 		page.on("console", (line) => {
-			if (["error", "warn"].includes(line.type()) && !expected.test(line.text())) this.faults.push(`${url}: the console says ${line.text()}`);
+			if (["error", "warn"].includes(line.type()) && !refused(line)) this.faults.push(`${url}: the console says ${line.text()}`);
 		});
 		page.on("request", (request) => {
 			const {protocol, origin} = new URL(request.url());
-			if (protocol !== "data:" && origin !== new URL(options.base).origin && !request.url().startsWith("https://pictures.invalid/")) {
-				this.faults.push(`${url}: a request to ${request.url()}`);
-			}
+			if (protocol !== "data:" && !this.origins.includes(origin)) this.faults.push(`${url}: a request to ${request.url()}`);
 		});
 		await page.evaluateOnNewDocument(() => {
 			addEventListener("securitypolicyviolation", (event) => {
@@ -116,10 +119,7 @@ export async function look(page, name) {
 			await page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
 			const what = `${name}-${size}-${scheme}`;
 			await inspect(page, what);
-			if (options.shots) {
-				mkdirSync(options.shots, {recursive: true});
-				await page.screenshot({path: join(options.shots, `${what}.png`)});
-			}
+			await page.screenshot({path: join(options.shots, `${what}.png`)});
 		}
 	}
 	await page.emulateMediaFeatures([]);

@@ -24,7 +24,6 @@ export function formats(locale) {
 		clock = new Intl.DateTimeFormat("en", {hour: "numeric", minute: "2-digit"});
 	}
 	return {
-		miles,
 		speed: (metresPerSecond) => speed(metresPerSecond, miles),
 		distance: (metres) => distance(metres, miles),
 		clock: (t) => clock.format(t),

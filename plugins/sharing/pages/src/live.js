@@ -61,7 +61,8 @@ export class Live {
 		this.#again = false;
 	}
 
-	async #poll() {
+	// poll asks for what is new. checking says that nobody told that there is something.
+	async #poll(checking = false) {
 		clearTimeout(this.#pollTimer);
 		if (this.#asking) {
 			this.#again = true;
@@ -69,7 +70,7 @@ export class Live {
 		}
 		const {api, clock, path, viewer, sight, changed} = this.#options;
 		const asking = (this.#asking = new AbortController());
-		const streaming = this.#stream !== null;
+		const streaming = checking && this.#stream !== null;
 		let wait;
 		try {
 			const response = await api.get(path, {next: sight.next, viewer, uncompressed: true}, {signal: asking.signal});
@@ -77,6 +78,7 @@ export class Live {
 			const news = sight.apply(response);
 			sight.lostSince = null;
 			this.#failures = 0;
+			this.#again ||= response.more === true;
 			this.#compare(streaming && news > 0);
 		} catch (error) {
 			if (this.#asking !== asking) return;
@@ -97,7 +99,7 @@ export class Live {
 			this.#again = false;
 			wait = Math.min(wait ?? 0, 1000);
 		}
-		this.#pollTimer = setTimeout(() => this.#poll(), wait ?? this.#pause());
+		this.#pollTimer = setTimeout(() => this.#poll(true), wait ?? this.#pause());
 	}
 
 	#pause() {

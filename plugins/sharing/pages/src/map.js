@@ -8,21 +8,19 @@ import {usesMiles} from "./format.js";
 import {Grid} from "./grid.js";
 import {icon} from "./icon.js";
 import {Sharer, goal} from "./marker.js";
-import {World} from "./world.js";
+import {World, nearFrom} from "./world.js";
 
 const start = {lat: 30, lng: 10, zoom: 2};
-const nearZoom = 12; // from here on the built-in map shows nothing that is true
 const streets = 15;
-const around = 11;
+const around = 7;
 const glide = 450; // ms that a marker takes to where it should be
 const fades = 12; // steps in which a trail fades
 
 const still = matchMedia("(prefers-reduced-motion: reduce)");
 const dark = matchMedia("(prefers-color-scheme: dark)");
 
-// createMap makes a map in an element. config is what readConfig returns; onFollow is
-// told when following begins and ends.
-export function createMap(element, config, {onFollow = () => {}} = {}) {
+// createMap makes a map in an element. config is what readConfig returns.
+export function createMap(element, config) {
 	const miles = usesMiles(navigator.language);
 	element.classList.add("map"); // Leaflet looks at how it is placed
 	const map = L.map(element, {
@@ -40,7 +38,7 @@ export function createMap(element, config, {onFollow = () => {}} = {}) {
 	});
 	const world = new World(map), grid = new Grid(map);
 	const trail = new Trail(map);
-	const sharer = new Sharer();
+	const sharer = new Sharer(map);
 	let goalMarker = null, goalPlace = null, goalKey = "";
 	let points = [], head = null; // head: where the sharer is, on this side of the world
 	let following = true, placed = false;
@@ -55,15 +53,15 @@ export function createMap(element, config, {onFollow = () => {}} = {}) {
 	paint();
 	dark.addEventListener("change", paint);
 
+	// Tiles cover what the map has of its own, which shows where they do not come. Their
+	// server may want to know who asks, but must not learn the code.
 	if (config.tiles) {
-		L.tileLayer(config.tiles.url, {maxZoom: config.tiles.maxZoom, referrerPolicy: "origin"})
-			.on("load", () => element.classList.add("tiled"))
-			.addTo(map);
+		L.tileLayer(config.tiles.url, {maxZoom: config.tiles.maxZoom, referrerPolicy: "origin"}).addTo(map);
 	}
 	L.control.scale({position: "bottomleft", maxWidth: 120, metric: !miles, imperial: miles}).addTo(map);
 
 	const classify = () => {
-		element.classList.toggle("near", map.getZoom() >= nearZoom);
+		element.classList.toggle("near", map.getZoom() >= nearFrom);
 		element.classList.toggle("far", map.getZoom() < 4);
 	};
 	map.on("zoomend", classify);
@@ -88,27 +86,32 @@ export function createMap(element, config, {onFollow = () => {}} = {}) {
 	function setFollow(on) {
 		if (on !== following) {
 			following = on;
-			map.options.scrollWheelZoom = map.options.touchZoom = map.options.doubleClickZoom = on ? "center" : true;
-			onFollow(on);
+			zoomAround();
 			showFollow();
 		}
 		if (on) centre(true);
 	}
 
+	// Who follows zooms around the sharer, and not around a finger or the mouse.
+	function zoomAround() {
+		map.options.scrollWheelZoom = map.options.touchZoom = map.options.doubleClickZoom = following ? "center" : true;
+	}
+	zoomAround();
+	const setZoom = map.setZoom;
+	map.setZoom = (zoom, options) => {
+		if (!following || !head) return setZoom.call(map, zoom, options);
+		const allowed = Math.min(map.getMaxZoom(), Math.max(map.getMinZoom(), zoom));
+		return map.setView(centreFor(head, allowed), allowed, {zoom: options});
+	};
+
 	// Whoever moves the map wants to look elsewhere.
 	map.on("dragstart", () => setFollow(false));
 	map.on("zoomend", () => {
-		if (following && placed) centre(false);
+		if (following && placed) centre(true);
 	});
 	element.addEventListener("keydown", (event) => {
 		if (event.key.startsWith("Arrow")) setFollow(false);
 	}, {capture: true});
-
-	function zoomBy(by) {
-		const zoom = Math.min(map.getMaxZoom(), Math.max(map.getMinZoom(), map.getZoom() + by));
-		if (following && head) map.setView(centreFor(head, zoom), zoom);
-		else map.setZoom(zoom);
-	}
 
 	// fit shows all there is: trail, sharer and destination.
 	function fit() {
@@ -143,7 +146,7 @@ export function createMap(element, config, {onFollow = () => {}} = {}) {
 	showFollow();
 	const pair = document.createElement("div");
 	pair.className = "pair";
-	pair.append(button("plus", "Zoom in", () => zoomBy(1)), button("minus", "Zoom out", () => zoomBy(-1)));
+	pair.append(button("plus", "Zoom in", () => map.zoomIn(1)), button("minus", "Zoom out", () => map.zoomOut(1)));
 	const tools = document.createElement("div");
 	tools.className = "map-tools";
 	tools.setAttribute("role", "group");
@@ -178,7 +181,7 @@ export function createMap(element, config, {onFollow = () => {}} = {}) {
 			head = to;
 			showFollow();
 			const heading = course(points.at(-1)?.t === point.t ? points : [point]);
-			sharer.show(map, to, {...look, heading, t: point.t}, far || !moved ? 0 : glide, (at) => trail.lead(at));
+			sharer.show(to, {...look, heading, t: point.t}, far || !moved ? 0 : glide, (at) => trail.lead(at));
 			if (following && moved) centre(placed && !far);
 		},
 
@@ -190,14 +193,14 @@ export function createMap(element, config, {onFollow = () => {}} = {}) {
 			goalPlace = place;
 			goalKey = key;
 			showFollow();
-			if (place && !placed) map.setView(centreFor(place, around), around, {animate: false});
+		},
+
+		// lookAt shows the region of a place, until there is a sharer to be shown.
+		lookAt(place) {
+			if (!placed) map.setView(centreFor(place, around), around, {animate: false});
 		},
 
 		setFollow,
-		get following() {
-			return following;
-		},
-
 		fit,
 
 		// setInsets tells how many pixels at each side are covered by something else.

@@ -9,6 +9,7 @@ const still = matchMedia("(prefers-reduced-motion: reduce)");
 
 // A Sharer moves from place to place in a short while.
 export class Sharer {
+	#map;
 	#element = document.createElement("div");
 	#avatar = document.createElement("div");
 	#beak = svg("svg", {viewBox: "-43 -43 86 86", class: "beak"});
@@ -17,7 +18,10 @@ export class Sharer {
 	#turn = 0; // degrees the beak is turned by, not folded into a circle
 	#zooming = false;
 
-	constructor() {
+	constructor(map) {
+		this.#map = map;
+		map.on("zoomstart", () => (this.#zooming = true));
+		map.on("zoomend", () => (this.#zooming = false));
 		const halo = document.createElement("div");
 		halo.className = "halo";
 		this.#element.className = "sharer";
@@ -28,7 +32,7 @@ export class Sharer {
 
 	// show moves the marker to a place within some time; step is called with each place
 	// on the way.
-	show(map, to, {name = "", avatar = "", quiet = false, heading = null, t = null}, ms, step) {
+	show(to, {name = "", avatar = "", quiet = false, heading = null, t = null}, ms, step) {
 		showAvatar(this.#avatar, name, avatar);
 		this.#element.classList.toggle("quiet", quiet);
 		this.#beak.style.display = heading == null ? "none" : "";
@@ -40,9 +44,7 @@ export class Sharer {
 		cancelAnimationFrame(this.#frame);
 		if (!this.#marker) {
 			const drawn = L.divIcon({html: this.#element, className: "", iconSize: [48, 48], iconAnchor: [24, 24]});
-			map.on("zoomstart", () => (this.#zooming = true));
-			map.on("zoomend", () => (this.#zooming = false));
-			this.#marker = L.marker(to, {icon: drawn, interactive: false, keyboard: false, zIndexOffset: 1000}).addTo(map);
+			this.#marker = L.marker(to, {icon: drawn, interactive: false, keyboard: false, zIndexOffset: 1000}).addTo(this.#map);
 			ms = 0;
 		}
 		const from = this.#marker.getLatLng(), start = performance.now();

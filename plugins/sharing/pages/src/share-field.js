@@ -14,6 +14,7 @@ export function complain(input, text) {
 		(input.closest(".row, .actions") ?? input).after(error);
 		const described = input.getAttribute("aria-describedby");
 		input.setAttribute("aria-describedby", described ? `${described} ${id}` : id);
+		input.addEventListener("input", () => complain(input, ""));
 	}
 	error.textContent = text;
 	error.hidden = text === "";

@@ -69,7 +69,7 @@ export class Live {
 		this.#awake.keep(true);
 		this.#clockTimer = setInterval(() => this.#show(), 1_000);
 		this.#show();
-		this.#run(share);
+		queueMicrotask(() => this.#run(share)); // with the properties that it is given first
 		return share;
 	}
 
@@ -158,10 +158,10 @@ export class Live {
 	}
 
 	#sourceState(text, problem) {
-		const state = byId("source-state");
-		setText(state, text);
-		if (problem && !state.classList.contains("bad")) this.announce(text);
-		state.classList.toggle("bad", problem);
+		const line = byId("source-state");
+		setText(line, text);
+		if (problem && !line.classList.contains("bad")) this.announce(text);
+		line.classList.toggle("bad", problem);
 	}
 
 	// #act does something that a button is for, and tells beside it what went wrong.
@@ -192,6 +192,8 @@ export class Live {
 
 	async #hide(hidden) {
 		await this.#share.setVisible(!hidden);
+		const last = this.#trail.at(-1);
+		if (last) this.map.setSharer(last, {...this.#look, quiet: hidden});
 		this.announce(hidden ? "You are hidden: nobody sees where you are." : "You can be seen again.");
 	}
 
@@ -208,7 +210,7 @@ export class Live {
 		const left = Math.max(0, share.ticket.end_time - this.clock.now());
 		const {viewing, viewers, hidden} = share;
 		byId("sharing").dataset.hidden = hidden;
-		setText(byId("sharing-title"), hidden ? "Hidden: nobody sees where you are" : "Sharing live");
+		setText(byId("sharing-title"), hidden ? "Hidden: nobody sees where you are" : this.#trail.length === 0 ? "Sharing, with no position yet" : "Sharing live");
 		setText(byId("left"), countdown(left));
 		setText(byId("viewing"), String(viewing));
 		setText(byId("viewers"), String(viewers));

@@ -5,10 +5,18 @@ import {busy, byId, check, complain, copy, required} from "./share-field.js";
 // setUpLogin makes the form work; done is called after a login.
 export function setUpLogin(session, {done, announce}) {
 	const [key, id, password] = ["api-key", "account-id", "password"].map(byId);
+	let made = null; // a new account, to be logged in with
 	key.value = session.apiKey;
-	let made = null;
 
 	const keyRule = [key, required("the API key of an application")];
+
+	function show(account) {
+		made = account;
+		byId("created-id").textContent = account?.id ?? "";
+		byId("created-password").textContent = account?.password ?? "";
+		byId("created").hidden = !account;
+		byId("login-form").hidden = Boolean(account);
+	}
 
 	// blame says at the right place why the server refused.
 	function blame(error) {
@@ -18,20 +26,20 @@ export function setUpLogin(session, {done, announce}) {
 		blameOne(password, `This did not work: ${error.message}.`);
 	}
 
-	function blameOne(input, text) {
-		complain(input, text);
-		input.focus();
+	function blameOne(control, text) {
+		complain(control, text);
+		control.focus();
 	}
 
 	async function logIn(account) {
 		try {
 			await session.login(key.value.trim(), account.id, account.password);
 		} catch (error) {
-			return blame(error);
+			if (account !== made) return blame(error);
+			return blameOne(byId("created-go"), `This did not work: ${error.message}.`);
 		}
 		password.value = "";
-		byId("created").hidden = true;
-		made = null;
+		show(null);
 		done();
 	}
 
@@ -48,13 +56,10 @@ export function setUpLogin(session, {done, announce}) {
 		if (!check([keyRule])) return;
 		busy(byId("new-account"), async () => {
 			try {
-				made = await session.create(key.value.trim());
+				show(await session.create(key.value.trim()));
 			} catch (error) {
 				return blame(error);
 			}
-			byId("created-id").textContent = made.id;
-			byId("created-password").textContent = made.password;
-			byId("created").hidden = false;
 			byId("created-title").focus();
 		});
 	});

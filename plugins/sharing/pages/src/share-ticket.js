@@ -6,7 +6,8 @@ import {rowOf} from "./geo.js";
 
 export const maxBatch = 500; // points in a request
 export const maxWaiting = 50_000; // points: beyond it the oldest are given up
-const uploadEvery = 1_000; // milliseconds
+const soon = 100; // ms until what came meanwhile is uploaded
+const pause = 1_000; // until one looks whether there is something to do
 const pollEvery = 3_000;
 const checkEvery = 60_000; // of the ticket itself, which another device may have changed
 const longestWait = 30_000;
@@ -104,7 +105,7 @@ export class Share {
 		if (this.failures > 0) {
 			return Math.max(this.failure.retryAfter ?? 0, Math.min(longestWait, shortestWait * 2 ** (this.failures - 1)));
 		}
-		return this.points.length > maxBatch ? 0 : uploadEvery;
+		return this.waiting > 0 ? soon : pause;
 	}
 
 	failed(error) {
@@ -223,7 +224,9 @@ export class Share {
 		return this.change("set_visibility", {location: visible ? "visible" : "hidden"});
 	}
 
+	// invite first has the server know what a message is to say of the sharer.
 	async invite(params) {
+		await this.uploadProperties();
 		const response = await this.call("POST", `${this.path}/create_invite`, {form: params});
 		this.takeInvite(response);
 		this.changed();

@@ -37,18 +37,15 @@ export class Sight {
 		}
 		const told = Array.isArray(response.location) ? response.location.map(pointOf).filter(Boolean) : [];
 		const had = new Set(this.points.map((p) => p.t));
-		const fresh = told.filter((p) => !had.has(p.t));
-		if (this.hidden) {
-			if (this.points.length > 0) this.points = [];
-		} else if (snapshot || fresh.length > 0) {
-			this.points = joined(before, told);
-		}
+		const points = this.hidden ? [] : joined(before, told);
+		const fresh = points.filter((p) => !had.has(p.t)).length;
+		if (fresh > 0 || points.length !== this.points.length) this.points = points;
 		// A cursor that was streamed may lie before one that a poll has brought.
 		if (Number.isSafeInteger(response.next) && response.next >= 0) {
 			this.next = streamed ? Math.max(this.next, response.next) : response.next;
 		}
 		this.#known = true;
-		return this.hidden || snapshot ? 0 : fresh.length;
+		return snapshot ? 0 : fresh;
 	}
 
 	#take(row) {

@@ -61,7 +61,7 @@ function fact(id, value) {
 	setText(span, strong ? more : main);
 }
 
-let shownPoints = null, shownLook = "", announced = "", spokenAt = 0;
+let shownPoints = null, shownLook = "", shownGoal = null, announced = "", spokenAt = 0;
 
 function render() {
 	const now = clock.now(), phase = sight.phase(now);
@@ -118,7 +118,11 @@ function show(seen, phase) {
 		shownLook = key;
 		map.setSharer(seen, look);
 	}
-	map.setDestination(phase === "unknown" ? null : sight.destination);
+	const destination = phase === "unknown" ? null : sight.destination;
+	map.setDestination(destination);
+	const goal = destination && `${destination.lat} ${destination.lng}`;
+	if (goal && !seen && goal !== shownGoal) map.lookAt(destination);
+	shownGoal = goal;
 }
 
 // announce reads out what changes the picture, and once in a while where it is.

@@ -9,7 +9,11 @@ const scales = {coarse: WORLD_COARSE, fine: WORLD_FINE};
 
 const fineFrom = 5; // zoom
 
-// A World draws itself on a map, coarse at first and finer when that shows.
+// nearFrom is the zoom from which on coasts are too coarse to be true.
+export const nearFrom = 10;
+
+// A World draws itself on a map, coarse at first and finer when that shows, and not at
+// all so near that it would mislead.
 export class World {
 	#map;
 	#renderer;
@@ -37,8 +41,9 @@ export class World {
 	}
 
 	#choose() {
+		const zoom = this.#map.getZoom();
 		this.#load("coarse");
-		if (this.#map.getZoom() >= fineFrom) this.#load("fine");
+		if (zoom >= fineFrom && zoom < nearFrom) this.#load("fine");
 		this.#show();
 	}
 
@@ -58,11 +63,12 @@ export class World {
 
 	#draw(topology) {
 		const {countries} = topology.objects;
-		const polygons = feature(topology, countries).features.flatMap(({geometry}) =>
-			geometry.type === "Polygon" ? [geometry.coordinates] : geometry.coordinates);
 		const options = {renderer: this.#renderer, interactive: false, smoothFactor: 1};
+		const land = feature(topology, countries).features
+			.flatMap(({geometry: {type, coordinates}}) => copies(type === "Polygon" ? [coordinates] : coordinates))
+			.map((polygons) => L.polygon(polygons, {...options, fillOpacity: 1, weight: 0.6, opacity: 0.8}));
 		const layer = {
-			land: L.polygon(polygons.flatMap(copies), {...options, fillOpacity: 1, weight: 0.6, opacity: 0.8}),
+			land: L.featureGroup(land),
 			borders: L.polyline(lines(mesh(topology, countries, (a, b) => a !== b)), {...options, weight: 1, opacity: 1}),
 		};
 		if (this.colours) this.#style(layer);
@@ -70,11 +76,13 @@ export class World {
 	}
 
 	#show() {
-		const wanted = this.#map.getZoom() >= fineFrom && this.#layers.fine ? "fine" : "coarse";
-		if (wanted === this.#shown || !this.#layers[wanted]) return;
-		const old = this.#layers[this.#shown];
-		this.#layers[wanted].land.addTo(this.#map);
-		this.#layers[wanted].borders.addTo(this.#map);
+		const zoom = this.#map.getZoom();
+		let wanted = zoom >= fineFrom && this.#layers.fine ? "fine" : "coarse";
+		if (zoom >= nearFrom) wanted = null;
+		if (wanted === this.#shown || (wanted && !this.#layers[wanted])) return;
+		const old = this.#layers[this.#shown], fresh = this.#layers[wanted];
+		fresh?.land.addTo(this.#map);
+		fresh?.borders.addTo(this.#map);
 		old?.land.remove();
 		old?.borders.remove();
 		this.#shown = wanted;
@@ -85,14 +93,12 @@ const turned = ([lng, lat]) => [lat, lng];
 
 const lines = ({coordinates}) => coordinates.map((line) => line.map(turned));
 
-// copies returns a polygon, and what is near the 180th meridian also beyond it, so that
-// the world does not end there.
-function copies(rings) {
-	const plain = rings.map(unfoldRing);
-	const list = [plain];
-	const move = (by) => list.push(plain.map((ring) => ring.map(([lat, lng]) => [lat, lng + by])));
-	const outer = plain[0].map(([, lng]) => lng);
-	if (Math.max(...outer) > 140) move(-360);
-	if (Math.min(...outer) < -140) move(360);
-	return list;
+// copies returns the polygons of a country, and if some are near the 180th meridian these
+// also beyond it, so that the world does not end there.
+function copies(polygons) {
+	const plain = polygons.map((rings) => rings.map(unfoldRing));
+	const beyond = (by, near) => plain
+		.filter(([outer]) => outer.some(([, lng]) => near(lng)))
+		.map((rings) => rings.map((ring) => ring.map(([lat, lng]) => [lat, lng + by])));
+	return [plain, beyond(-360, (lng) => lng > 140), beyond(360, (lng) => lng < -140)].filter((list) => list.length > 0);
 }

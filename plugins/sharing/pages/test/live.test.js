@@ -220,6 +220,25 @@ test("refresh asks for what is new, once for many", async (t) => {
 	assert.equal(r.asked.length, 3); // one at once, one for all that came meanwhile
 });
 
+test("a page of many is followed by the next at once", async (t) => {
+	const r = rig(t, {answer: (n) => (n === 1 ? {...snapshot, more: true} : nothing)});
+	await r.open();
+	await r.pass(100);
+	assert.equal(r.asked.length, 2);
+});
+
+test("what a refresh has it fetch does not count against the stream", async (t) => {
+	const r = rig(t, {answer: (n) => (n === 1 ? snapshot : {next: 10 + n, data: [], location: [at(t0 + n)]})});
+	await r.open();
+	r.stream.tell("view", nothing);
+	for (let i = 0; i < 3; i++) {
+		r.stream.tell("refresh", {});
+		await r.pass(1_000);
+	}
+	assert.equal(r.asked.length, 4);
+	assert.equal(Stream.all.length, 1);
+});
+
 test("after the end it listens no more and asks seldom", async (t) => {
 	const r = rig(t, {answer: () => snapshot});
 	await r.open();

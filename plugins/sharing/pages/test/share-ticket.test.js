@@ -104,7 +104,7 @@ test("a long way is uploaded in batches, and one that never ends is bounded", as
 	for (let i = 1; i <= maxWaiting + 10; i++) share.addPoint(position(i));
 	assert.equal(share.points.length, maxWaiting);
 	assert.equal(share.givenUp, 10);
-	assert.equal(await share.step(), 0);
+	assert.equal(await share.step(), 100);
 	assert.equal(server.points.size, maxBatch);
 });
 
@@ -165,6 +165,14 @@ test("invites of the ticket are followed, those of others are not", async () => 
 	server.time += 1000;
 	await share.step();
 	assert.equal(server.asked.length, 2, "it polls every three seconds");
+});
+
+test("an invite that names the sharer knows the name", async () => {
+	const server = new Server(), share = server.share();
+	share.setProperty("name", "Ann");
+	await share.invite({type: "email"});
+	assert.deepEqual(server.asked, ["v2/tickets/1/append_data", "v2/tickets/1/create_invite"]);
+	assert.equal(share.invites.get("C").type, "email");
 });
 
 test("the end is noticed, whoever brings it about", async () => {

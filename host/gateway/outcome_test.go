@@ -144,5 +144,18 @@ func TestAPluginIsNotToldWhenTimeIsUp(t *testing.T) {
 	r.do("GET /s/note/late", "").wants(404)
 }
 
+func TestWhatAPluginHasCompressedIsPassedOn(t *testing.T) {
+	r, _, _ := sending(t)
+	got := r.do("GET /s/packed", "", "Accept-Encoding", "gzip").wants(200)
+	if got.header.Get("Content-Encoding") != "gzip" || got.body != "as if compressed" {
+		t.Errorf("%q, %v", got.body, got.header)
+	}
+	// What the host renders is as the host says.
+	got = r.do("GET /s/packed?value=x", "").wants(200)
+	if got.header.Get("Content-Encoding") != "" || got.body != `"plain"` {
+		t.Errorf("%q, %v", got.body, got.header)
+	}
+}
+
 // errorSays tells whether the body of an answer has the text of an error.
 func errorSays(body string, err error) bool { return strings.Contains(body, err.Error()) }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -253,6 +254,11 @@ func mountedFamily(p *deploy.Plugin, f *abi.Family) *family {
 	if mount := p.Spec.Mount; mount != "" {
 		if prefix = mount + f.Prefix; f.Prefix == "/" {
 			prefix = mount
+		}
+		if strings.HasPrefix(f.Docs, "/") {
+			below := *f
+			below.Docs = mount + f.Docs
+			f = &below
 		}
 	}
 	return &family{Family: f, plugin: p.Spec.Name, prefix: prefix}

@@ -11,7 +11,7 @@ const ann = await browser.person();
 const bob = await browser.person();
 
 const share = await browser.open(ann, `${options.base}/share?api_key=${options.key}`);
-await enter(share);
+const account = await enter(share);
 await share.type("#name", "Ann");
 await share.click("#start");
 await share.waitForSelector("#source-state.bad");
@@ -73,4 +73,16 @@ await wait("the list is empty", () => share.$eval("#invites-none", (line) => !li
 await share.click("#logout");
 await share.waitForSelector("#login:not([hidden])");
 assert.equal(await share.evaluate(() => JSON.parse(sessionStorage.getItem("edgeset.session")).token ?? ""), "");
+
+// Who logs in again still shares.
+await share.type("#account-id", account.id);
+await share.type("#password", "wrong password");
+await share.click("#login-button");
+await share.waitForSelector("#password[aria-invalid=true]");
+assert.match(await text(share, "#password-error"), /no account with this id and password/);
+await share.click("#password", {count: 3});
+await share.type("#password", account.password);
+await share.keyboard.press("Enter");
+await share.waitForSelector("#sharing:not([hidden])");
+assert.match(await text(share, "#source-state"), /choose a source/);
 await browser.end();

@@ -148,11 +148,13 @@ export function track() {
 	return `<?xml version="1.0"?><gpx version="1.1" xmlns="http://www.topografix.com/GPX/1/1"><trk><trkseg>${points.join("")}</trkseg></trk></gpx>`;
 }
 
-// enter makes a new account on the share page and logs in with it.
+// enter makes a new account on the share page, logs in with it, and returns it.
 export async function enter(page) {
 	await page.waitForSelector("#login:not([hidden])");
 	await page.click("#new-account");
 	await page.waitForSelector("#created:not([hidden])");
+	const account = {id: await text(page, "#created-id"), password: await text(page, "#created-password")};
 	await page.click("#created-go");
 	await page.waitForSelector("#setup:not([hidden])");
+	return account;
 }

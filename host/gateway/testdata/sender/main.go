@@ -19,6 +19,7 @@ func init() {
 	f.POST("/s/refuse/:key", refuse)
 	f.GET("/s/send/:key", send)
 	f.GET("/s/note/:key", show)
+	f.GET("/s/packed", packed)
 	guest.Serve(p)
 }
 
@@ -55,6 +56,17 @@ func show(w *guest.Response, r *guest.Request) error {
 		return guest.Errorf(404, "unknown", "nothing was told")
 	}
 	w.Bytes("text/plain", value)
+	return nil
+}
+
+// packed answers with bytes, or with a value, that it says to have compressed.
+func packed(w *guest.Response, r *guest.Request) error {
+	w.Header("Content-Encoding", "gzip")
+	if r.Query("value") != "" {
+		w.Value().Text("plain")
+		return nil
+	}
+	w.Bytes("text/plain", []byte("as if compressed"))
 	return nil
 }
 

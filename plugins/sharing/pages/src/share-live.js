@@ -88,6 +88,7 @@ export class Live {
 
 	// use takes positions from now on from another source.
 	use(make) {
+		if (!this.#share) return; // it ended while a file was read
 		this.#source?.stop();
 		this.#source = make({
 			now: () => this.clock.now(),

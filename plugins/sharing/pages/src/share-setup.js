@@ -2,6 +2,7 @@
 
 import {showAvatar} from "./avatar.js";
 import {placeOf} from "./geo.js";
+import {load, store} from "./session.js";
 import {readAvatar} from "./share-avatar.js";
 import {busy, byId, check, complain} from "./share-field.js";
 
@@ -24,7 +25,7 @@ export class Setup {
 		this.map = map;
 		this.name = byId("name");
 		this.place = byId("destination");
-		const known = this.#known();
+		const known = load(storage, kept) ?? {};
 		this.name.value = known.name ?? "";
 		this.#setAvatar(known.avatar ?? "");
 
@@ -53,14 +54,6 @@ export class Setup {
 			if (!check([[this.place, (text) => (!text || readPlace(text) ? "" : "Please enter latitude and longitude, like 48.2082, 16.3738.")]])) return;
 			busy(byId("start"), () => start(this.read()));
 		});
-	}
-
-	#known() {
-		try {
-			return JSON.parse(this.storage.getItem(kept)) ?? {};
-		} catch {
-			return {};
-		}
 	}
 
 	// suggest names the sharer as the account does, unless another name was entered.
@@ -102,11 +95,7 @@ export class Setup {
 
 	read() {
 		const name = this.name.value.trim(), avatar = this.#avatar;
-		try {
-			this.storage.setItem(kept, JSON.stringify({name, avatar}));
-		} catch {
-			// it is entered again next time
-		}
+		store(this.storage, kept, {name, avatar});
 		return {
 			name, avatar,
 			duration: Number(byId("duration").value),

@@ -95,3 +95,35 @@ test("points between two moments come once, however the moments are chosen", () 
 	}
 	assert.deepEqual(seen, track.points);
 });
+
+test("whatever stands in a file, a track is in order, or refused", () => {
+	let state = 1;
+	const random = (n) => { // xorshift: the same each time
+		state ^= state << 13;
+		state ^= state >>> 17;
+		state ^= state << 5;
+		return (state >>> 0) % n;
+	};
+	const texts = ["", "0", "-90", "90.5", "1e400", "-1", "NaN", "Infinity", "48.2", "16", "2024-05-01T10:00:00Z", "2024-05-01T10:00:01Z", "0000", "x", "\u0000"];
+	const text = () => texts[random(texts.length)];
+	let tracks = 0;
+	for (let i = 0; i < 3000; i++) {
+		const points = Array.from({length: random(8)}, () => ({
+			lat: text(), lon: text(), ...(random(2) && {time: text()}), ...(random(2) && {ele: text()}), ...(random(2) && {speed: text(), course: text()}),
+		}));
+		let track;
+		try {
+			track = trackOf(documentOf("gpx", "trkpt", points));
+		} catch (error) {
+			assert.ok(error instanceof TrackError, `${error.stack}`);
+			continue;
+		}
+		tracks++;
+		track.points.forEach((p, n) => {
+			assert.ok(n === 0 || p.t > track.points[n - 1].t);
+			assert.ok(Math.abs(p.lat) <= 90 && Math.abs(p.lng) <= 180 && p.speed >= 0, JSON.stringify(p));
+			assert.ok(p.heading === null || p.heading >= 0 && p.heading <= 360, JSON.stringify(p));
+		});
+	}
+	assert.ok(tracks > 50, `${tracks} tracks`);
+});

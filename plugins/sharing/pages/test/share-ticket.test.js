@@ -60,9 +60,15 @@ class Server {
 
 const position = (t) => ({t, lat: 48, lng: 16, speed: 1, heading: 2, altitude: 3, accuracy: 4});
 
-// A seeded random number, so that a failure can be seen again.
+// Random numbers below 1, by xorshift, so that a failure can be seen again.
 function random(seed) {
-	return () => (seed = (seed * 1_103_515_245 + 12_345) % 2 ** 31) / 2 ** 31;
+	let state = seed * 7919;
+	return () => {
+		state ^= state << 13;
+		state ^= state >>> 17;
+		state ^= state << 5;
+		return (state >>> 0) / 2 ** 32;
+	};
 }
 
 test("no position is lost or told twice, however the connection fails", async () => {

@@ -56,7 +56,7 @@ func (l *lane) attempt(c *courier, r *record) (after *record, absent bool, err e
 	after, err = l.note(c, r.id, func(kept *record) bool {
 		// An operator may have changed it meanwhile. That it has arrived is true in any
 		// case, and the plugin was not told otherwise: that would have been by us.
-		if kept.told || kept.state == StateSent || end != nil && (kept.state != StateQueued || kept.attempts != r.attempts) {
+		if kept.state == StateSent || end != nil && (kept.state != StateQueued || kept.attempts != r.attempts) {
 			return false
 		}
 		kept.judge(end, now, l.outbox.config.Backoff, l.outbox.config.random)

@@ -200,7 +200,7 @@ func TestRandomHistoriesEndWell(t *testing.T) {
 				witness: &witness{t: t, seen: map[string]*sight{}, random: rand.New(rand.NewPCG(seed, 2))},
 				intake:  map[string]*Intake{"eu": nil, "us": nil},
 			}
-			s.config.Drain, s.rough = 100*time.Millisecond, true
+			s.config.Scan, s.config.Drain, s.rough = 50*time.Millisecond, 100*time.Millisecond, true
 			refusal := rand.New(rand.NewPCG(seed, 3))
 			var mu sync.Mutex
 			s.host.refuse = func(*abi.Outcome) error {

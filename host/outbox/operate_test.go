@@ -29,7 +29,14 @@ func TestOperatorsRetryWhatHasFailed(t *testing.T) {
 	d.Until = time.Now().Add(30 * time.Minute).UnixMicro()
 	name := r.must(in, d)
 	failed := r.told("eu", name)
-	p.fates(nil)
+	p.fates(func(_ context.Context, m *Message) error {
+		if m.Key == "ben" {
+			return &Failure{Reason: "later", After: 10 * time.Second}
+		}
+		return nil
+	})
+	ben := r.must(in, mail("ben")) // keeps the lane busy
+	until(t, "an attempt", func() bool { return r.get("eu", ben).Attempts == 1 })
 	check(t, r.box.Retry(ctx, "eu", name))
 	until(t, "it is sent", func() bool { return r.get("eu", name).State == StateSent })
 	e := r.told("eu", name)
@@ -74,6 +81,28 @@ func TestOperatorsDiscard(t *testing.T) {
 	}
 	if got := r.heard("eu", "ben"); got != "failed,1,never\nfailed,1,"+discarded+"\n" {
 		t.Errorf("the plugin heard %q", got)
+	}
+}
+
+func TestATellingThatAnOperatorOvertakesIsNotMade(t *testing.T) {
+	r, p, in := failing(t)
+	ctx := context.Background()
+	name := makeID("eu", "sharing", "ann").String()
+	first := true
+	r.host.refuse = func(o *abi.Outcome) error {
+		if !o.Sent && first {
+			first = false
+			p.fates(nil)
+			return r.box.Retry(ctx, "eu", name)
+		}
+		return nil
+	}
+	r.run()
+	r.must(in, mail("ann"))
+	until(t, "it is sent", func() bool { return r.get("eu", name).State == StateSent })
+	r.told("eu", name)
+	if got := r.heard("eu", "ann"); got != "sent,1,\n" || p.total() != 2 {
+		t.Errorf("the plugin heard %q of %d", got, p.total())
 	}
 }
 

@@ -90,6 +90,8 @@ func TestWhatFailsIsTriedAgainAndWhatIsRefusedIsNot(t *testing.T) {
 
 func TestWhatWasCommittedUnheardIsFoundByAScan(t *testing.T) {
 	r, p := newRig(t), newPost()
+	r.config.Scan = 50 * time.Millisecond
+	r.restart()
 	r.host.serve("eu", Channels{"mail": p}, Limits{})
 	r.run()
 	in := New(r.config).For("eu", Channels{"mail": p}, Limits{}) // whose Added nobody hears
@@ -168,6 +170,8 @@ func TestWhatNothingDeliversWaitsAndIsNoAttempt(t *testing.T) {
 	soon := mail("ben")
 	soon.Until = time.Now().Add(200 * time.Millisecond).UnixMicro()
 	late := r.must(in, soon)
+	r.config.Scan = 50 * time.Millisecond
+	r.restart()
 	r.host.serve("eu", Channels{}, Limits{})
 	r.run()
 	e := r.told("eu", late)
@@ -242,34 +246,39 @@ func TestWhatHasEndedGoesByItselfToldOrNot(t *testing.T) {
 	r.must(in, mail("ann"))
 }
 
+func TestWhatNothingDeliversGoesAsSoonAsSomethingDoes(t *testing.T) {
+	r, p := newRig(t), newPost()
+	name := r.must(r.box.For("eu", Channels{"mail": p}, Limits{}), mail("ann"))
+	r.run()
+	r.host.asks(t)
+	r.host.serve("eu", Channels{"mail": p}, Limits{})
+	r.told("eu", name)
+}
+
 func TestADeploymentThatIsGoneIsForgotten(t *testing.T) {
 	r, p := newRig(t), newPost()
-	r.host.serve("eu", Channels{"mail": p}, Limits{})
-	in := r.box.For("eu", Channels{"mail": p}, Limits{})
-	r.must(in, mail("ann"))
-	p.fates(func(context.Context, *Message) error { return Failed("not yet") })
+	r.config.Scan = 50 * time.Millisecond
+	r.restart()
+	r.host.serve("eu", Channels{}, Limits{})
+	r.must(r.box.For("eu", Channels{"mail": p}, Limits{}), mail("ann"))
 	r.run()
-	until(t, "an attempt", func() bool { return p.total() > 0 })
+	r.host.asks(t) // by a lane that waits for what delivers mail
 	r.host.remove("eu")
 	ctx := context.Background()
-	for left := 1; left > 0; {
-		err := r.store.Update(ctx, "eu", func(txn store.Txn) error {
-			page, err := txn.Scan(store.Range{KeysOnly: true})
-			left = len(page.Entries)
-			for _, e := range page.Entries {
-				err = errors.Join(err, txn.Delete(e.Key))
-			}
-			return err
-		})
-		if !errors.Is(err, store.ErrConflict) {
-			check(t, err)
-		} else {
-			left = 1
+	check(t, r.store.Update(ctx, "eu", func(txn store.Txn) error {
+		page, err := txn.Scan(store.Range{KeysOnly: true})
+		for _, e := range page.Entries {
+			err = errors.Join(err, txn.Delete(e.Key))
 		}
-	}
+		return err
+	}))
 	until(t, "it is forgotten", func() bool {
 		r.box.mu.Lock()
 		defer r.box.mu.Unlock()
 		return len(r.box.spaces) == 0
 	})
+	r.stop()
+	if r.host.leases != 0 {
+		t.Errorf("%d channels were not given back", r.host.leases)
+	}
 }

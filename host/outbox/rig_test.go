@@ -42,7 +42,7 @@ func newRig(t testing.TB) *rig {
 	r := &rig{t: t, store: st, host: &hosting{served: map[string]*deployment{}}, stop: func() {}}
 	r.config = Config{
 		Deployments: r.host, Log: slog.New(slog.DiscardHandler),
-		Backoff: Backoff{First: time.Millisecond, Most: 20 * time.Millisecond}, Scan: 50 * time.Millisecond, Drain: 5 * time.Second,
+		Backoff: Backoff{First: time.Millisecond, Most: 20 * time.Millisecond}, Scan: time.Hour, Drain: 5 * time.Second,
 	}
 	t.Cleanup(func() { r.stop() })
 	r.restart()
@@ -210,6 +210,7 @@ type hosting struct {
 	refuse func(o *abi.Outcome) error // of a plugin; nil: it takes all
 	lose   func(o *abi.Outcome) bool  // whether the answer to a telling that was committed is lost
 	leases int
+	asked  int // how often for channels
 }
 
 type deployment struct {
@@ -235,10 +236,23 @@ func (h *hosting) remove(name string) {
 	delete(h.served, name)
 }
 
+// asks waits until it was asked for channels some times more.
+func (h *hosting) asks(t testing.TB) {
+	t.Helper()
+	count := func() int {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		return h.asked
+	}
+	before := count()
+	until(t, "channels are asked for", func() bool { return count() > before+3 })
+}
+
 func (h *hosting) Channels(name string) (ways Channels, limits Limits, done func(), served bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	d := h.served[name]
+	h.asked++
 	if d == nil {
 		return nil, Limits{}, nil, false
 	}

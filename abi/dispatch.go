@@ -37,7 +37,7 @@ type Dispatch struct {
 
 // Limits of dispatches.
 const (
-	MaxDispatches    = 1024      // of one call
+	MaxDispatches    = 512       // of one call: each takes several writes
 	MaxDispatchKey   = 128       // bytes
 	MaxRecipient     = 320       // bytes
 	MaxSubject       = 512       // bytes

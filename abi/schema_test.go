@@ -97,7 +97,12 @@ func TestTheSchemaNamesEverything(t *testing.T) {
 }
 
 // grouped is a number of thousands as the document writes it: "1,024".
-func grouped(n int) string { return fmt.Sprintf("%d,%03d", n/1000, n%1000) }
+func grouped(n int) string {
+	if n < 1000 {
+		return fmt.Sprint(n)
+	}
+	return fmt.Sprintf("%d,%03d", n/1000, n%1000)
+}
 
 func TestTheExamplesOfTheSchema(t *testing.T) {
 	doc, err := os.ReadFile("SCHEMA.md")

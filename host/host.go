@@ -239,7 +239,10 @@ func (h *Host) Run(ctx context.Context) error {
 	// What is on its way is given a moment, beside the requests that run: what became of
 	// it should be noted. The rest goes on its way at the next start.
 	stopDelivering()
-	err = errors.Join(err, h.gateway.Shutdown(drained), <-delivered)
+	err = errors.Join(err, h.gateway.Shutdown(drained))
+	if undelivered := <-delivered; undelivered != nil { // and is as if the process had ended
+		h.config.Log.Warn("what was being delivered did not end", "reason", undelivered.Error())
+	}
 	// Also when nothing is left of the time to drain: what was told to end needs a
 	// moment to do so.
 	closed, cancel := context.WithTimeout(context.Background(), closeTime)

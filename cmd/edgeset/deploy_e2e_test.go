@@ -140,7 +140,7 @@ grants = ["kv", "fly"]
 `))
 	for _, flags := range [][]string{nil, {"--check"}, {"--check", "--offline"}} {
 		f := s.do(append([]string{"deploy", file}, flags...)...)
-		f.wants(t, 1, "", `want one of kv, passwords, events, blobs, read:NAME`)
+		f.wants(t, 1, "", `want one of kv, passwords, events, blobs, mail, read:NAME, webhook:NAME`)
 		for _, line := range []int{4, 5, 10, 11, 12} {
 			if !strings.Contains(f.stderr, fmt.Sprintf("deploy: %s:%d: ", file, line)) {
 				t.Errorf("%v\nwant a fault in line %d", f, line)

@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -75,6 +76,29 @@ func TestADispatchTakesAGrant(t *testing.T) {
 	}
 	if n := box.added.Load(); n != 0 {
 		t.Errorf("%d are told of", n)
+	}
+}
+
+func TestWhatACheckDispatchesIsKeptAsItsWritesAre(t *testing.T) {
+	spec := trial()
+	spec.Plugins[0].Grants = append(spec.Plugins[0].Grants, abi.GrantMail)
+	d, box := load(t, spec), &tray{}
+	d.Plugins[0].Edge.Outbox = box
+	r := serve(t, Config{}, d)
+	for i, c := range []struct {
+		line   string
+		status int
+		kept   bool
+	}{
+		{"POST /t/signed/count?signed=mail-0", 200, true},
+		{"POST /t/signed/refuse/k?signed=mail-1", 409, true},
+		{"POST /t/signed/trap?signed=mail-2", 500, false},
+	} {
+		before := box.added.Load()
+		r.do(c.line, "").wants(c.status)
+		if has, told := r.has(trayKey(fmt.Sprint("mail-", i))), box.added.Load() == before+1; has != c.kept || told != c.kept {
+			t.Errorf("%s: it is kept: %t, the outbox is told: %t; want %t", c.line, has, told, c.kept)
+		}
 	}
 }
 

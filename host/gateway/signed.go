@@ -75,13 +75,14 @@ func (x *exchange) checkSigned(txn store.Txn) error {
 // for reasons that are not the client's leaves no trace, and may be sent again as
 // it is. A check that now comes to another result has the last word.
 func (x *exchange) keepCheck(space string) error {
-	if len(x.check.Writes) == 0 || x.answer.Status >= 500 {
+	if len(x.check.Writes) == 0 && x.check.Dispatched == 0 || x.answer.Status >= 500 {
 		return nil
 	}
 	for run := 1; ; run++ {
 		err := x.gateway.store.Update(&x.life, space, x.checkSigned)
 		if err == nil || errors.Is(err, store.ErrCommitUnknown) {
 			x.forget(x.check.Writes)
+			x.check.Delivered()
 		}
 		if !errors.Is(err, store.ErrConflict) || run == maxRuns {
 			return err

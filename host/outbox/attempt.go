@@ -41,8 +41,16 @@ func (l *lane) handle(c *courier, d id) result {
 // if the attempt was not made, or was cut off, so that nothing is known of it.
 func (l *lane) attempt(c *courier, r *record) (after *record, absent bool, err error) {
 	late := func() bool { return r.until <= time.Now().UnixMicro() }
-	if !late() && !l.turn(c.ctx) {
-		return nil, false, nil
+	// What was never tried takes its turn also when it is too late: a plugin that
+	// dispatches such when it is told of such would not come to rest.
+	if !late() || r.attempts == 0 {
+		if !l.turn(c.ctx) {
+			return nil, false, nil
+		}
+		// An operator may have changed it meanwhile.
+		if r, err = l.outbox.read(c.work, l.space.name, r.id); err != nil || r == nil || r.state != StateQueued {
+			return r, false, err
+		}
 	}
 	if late() {
 		after, err = l.expire(c, r)
@@ -67,40 +75,40 @@ func (l *lane) attempt(c *courier, r *record) (after *record, absent bool, err e
 
 // expire ends an entry that is too late.
 func (l *lane) expire(c *courier, r *record) (*record, error) {
-	last := r.reason
+	why, detail := r.reason, r.detail
 	if _, has := l.outbox.serves(l.space.name, l.via); !has {
-		last = undelivered(l.via)
+		why, detail = undelivered(l.via), ""
 	}
 	now := time.Now().UnixMicro()
 	return l.note(c, r.id, func(kept *record) bool {
 		if kept.state != StateQueued || kept.until > now {
 			return false
 		}
-		kept.expire(now, last)
+		kept.expire(now, why, detail)
 		return true
 	})
 }
 
-// turn waits until the deployment may make an attempt, and returns false if ctx ends.
+// turn waits until the deployment may make an attempt, and returns false if ctx ends. Its
+// rate may be another one meanwhile.
 func (l *lane) turn(ctx context.Context) bool {
-	if ctx.Err() != nil {
-		return false
+	for ctx.Err() == nil {
+		_, limits, done, served := l.outbox.config.Deployments.Channels(l.space.name)
+		if served {
+			done()
+			l.space.pace(limits.withDefaults())
+		}
+		limiter := l.space.limiter
+		if limiter.Allow() {
+			return true
+		}
+		wait := time.Duration((1 - limiter.Tokens()) / float64(limiter.Limit()) * float64(time.Second))
+		select {
+		case <-time.After(min(max(wait, 100*time.Microsecond), recheck)):
+		case <-ctx.Done():
+		}
 	}
-	_, limits, done, served := l.outbox.config.Deployments.Channels(l.space.name)
-	if served {
-		done()
-		l.space.pace(limits.withDefaults())
-	}
-	place := l.space.limiter.Reserve()
-	timer := time.NewTimer(place.Delay())
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		place.Cancel()
-		return false
-	}
+	return false
 }
 
 // send makes the attempt itself, unless there is no transport.
@@ -138,7 +146,7 @@ func (l *lane) deliver(ctx context.Context, t Transport, r *record) (err error) 
 	ctx, cancel := context.WithTimeout(ctx, l.outbox.config.Attempt)
 	defer cancel()
 	return t.Deliver(ctx, &Message{
-		Dispatch: *d, ID: r.id.String(), Deployment: l.space.name, Plugin: r.plugin, Attempt: r.attempts + 1, Created: moment(r.created),
+		Dispatch: *d, ID: r.messageID(), Deployment: l.space.name, Plugin: r.plugin, Attempt: r.attempts + 1, Created: moment(r.created),
 	})
 }
 

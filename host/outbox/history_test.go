@@ -38,10 +38,11 @@ func (w *witness) Close() error { return nil }
 
 func (w *witness) Deliver(_ context.Context, m *Message) error {
 	w.mu.Lock()
-	s := w.seen[m.ID]
+	entry, _, _ := strings.Cut(m.ID, "-")
+	s := w.seen[entry]
 	if s == nil {
 		s = &sight{}
-		w.seen[m.ID] = s
+		w.seen[entry] = s
 	}
 	life := w.life
 	if s.life != life {

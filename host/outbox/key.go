@@ -6,6 +6,8 @@ import (
 	"encoding/binary"
 	"strings"
 
+	"golang.org/x/net/idna"
+
 	"github.com/edgeset/edgeset/abi"
 )
 
@@ -98,10 +100,15 @@ func readListValue(v []byte) (via, to string) {
 }
 
 // recipientKey does not tell who it is. Of mail addresses some write the same in
-// different ways.
+// different ways: in small and in large letters, and domains in more letters than there
+// are.
 func recipientKey(via, to string) []byte {
 	if via == abi.GrantMail {
 		to = strings.ToLower(to)
+		at := strings.LastIndexByte(to, '@') + 1
+		if domain, err := idna.Lookup.ToASCII(to[at:]); err == nil {
+			to = to[:at] + domain
+		}
 	}
 	h := sha256.Sum256([]byte(via + "\x00" + to))
 	return append([]byte(recipients), h[:idSize]...)

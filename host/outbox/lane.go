@@ -43,10 +43,6 @@ type lane struct {
 const (
 	maxReady = 256         // entries that are looked for at once
 	recheck  = time.Second // when a store or a deployment was not there
-
-	// commitTime is how long after an entry was written it is committed, mostly. What
-	// takes longer, as a transaction may, is found by the next scan.
-	commitTime = 5 * time.Second
 )
 
 // A result is how the handling of an entry has ended.
@@ -142,7 +138,7 @@ func (l *lane) finish(r result) {
 // hold waits a moment with everything.
 func (l *lane) hold(err error) {
 	l.outbox.config.Log.Warn("outbox: delivery waits", "deployment", l.space.name, "via", l.via, "err", err)
-	l.pause = time.Now().Add(recheck)
+	l.pause, l.more = time.Now().Add(recheck), true
 }
 
 // idle tells whether there is nothing to wait for.
@@ -179,7 +175,8 @@ func (l *lane) look(ctx context.Context) error {
 	}
 	front := laneKey(l.via)
 	now := time.Now().UnixMicro()
-	recent := dueKey(l.via, now-commitTime.Microseconds(), id{})
+	// What is committed later than that is found by the next scan.
+	recent := dueKey(l.via, now-l.outbox.config.commit.Microseconds(), id{})
 	r := store.Range{Start: front, End: after(front), Limit: maxReady}
 	if l.from != nil {
 		r.Start = l.from

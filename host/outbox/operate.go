@@ -120,7 +120,7 @@ func (o *Outbox) Discard(ctx context.Context, deployment, name string) error {
 		if r.state == StateSent || r.state == StateFailed && r.reason == discarded {
 			return fmt.Errorf("outbox: discard entry %s, which is %s: %w: want one that is queued, or has failed otherwise", r.id, r.state, ErrState)
 		}
-		r.end(StateFailed, discarded, time.Now().UnixMicro())
+		r.end(StateFailed, discarded, "", time.Now().UnixMicro())
 		return nil
 	})
 }
@@ -151,7 +151,7 @@ func (o *Outbox) operate(ctx context.Context, deployment, name string, fn func(*
 // retry queues an entry as if it were new. If the plugin has no use for it any more, the
 // operator has.
 func (r *record) retry(now int64, giveUp time.Duration) {
-	r.state, r.attempts, r.reason, r.ended, r.tried, r.told, r.tellings = StateQueued, 0, "", 0, 0, false, 0
+	r.state, r.attempts, r.reason, r.detail, r.ended, r.tried, r.told, r.tellings = StateQueued, 0, "", "", 0, 0, false, 0
 	r.due, r.until = now, now+micros(giveUp)
 	if d, err := r.dispatch(); err == nil && d.Until > now {
 		r.until = min(r.until, d.Until)

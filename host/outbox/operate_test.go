@@ -24,19 +24,23 @@ func failing(t *testing.T) (*rig, *post, *Intake) {
 func TestOperatorsRetryWhatHasFailed(t *testing.T) {
 	r, p, in := failing(t)
 	ctx := context.Background()
+	fates := func(ann error) {
+		p.fates(func(_ context.Context, m *Message) error {
+			if m.Key == "ben" {
+				return &Failure{Reason: "later", After: 10 * time.Second}
+			}
+			return ann
+		})
+	}
+	fates(Refused("never"))
 	r.run()
+	ben := r.must(in, mail("ben")) // keeps the lane going
+	until(t, "an attempt", func() bool { return r.get("eu", ben).Attempts == 1 })
 	d := mail("ann")
 	d.Until = time.Now().Add(30 * time.Minute).UnixMicro()
 	name := r.must(in, d)
 	failed := r.told("eu", name)
-	p.fates(func(_ context.Context, m *Message) error {
-		if m.Key == "ben" {
-			return &Failure{Reason: "later", After: 10 * time.Second}
-		}
-		return nil
-	})
-	ben := r.must(in, mail("ben")) // keeps the lane busy
-	until(t, "an attempt", func() bool { return r.get("eu", ben).Attempts == 1 })
+	fates(nil)
 	check(t, r.box.Retry(ctx, "eu", name))
 	until(t, "it is sent", func() bool { return r.get("eu", name).State == StateSent })
 	e := r.told("eu", name)
@@ -208,6 +212,9 @@ func TestListsAreNewestFirstAndPaged(t *testing.T) {
 	}
 	if list := r.all("eu", Query{To: "k7@example.org", State: StateSent}); len(list) != 1 || list[0].Key != "k7" {
 		t.Errorf("to k7: %+v", list)
+	}
+	if l, err := r.box.List(context.Background(), "eu", Query{Limit: 3}); err != nil || len(l.Entries) != 3 || l.Next == "" {
+		t.Errorf("a page of 3: %d, %q, %v", len(l.Entries), l.Next, err)
 	}
 	if l, err := r.box.List(context.Background(), "eu", Query{Limit: 40}); err != nil || l.Next != "" {
 		t.Errorf("behind the last page there is %q, %v", l.Next, err)

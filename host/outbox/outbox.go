@@ -22,11 +22,12 @@ type Config struct {
 	Deployments Deployments
 	Log         *slog.Logger  // nil: what it has to say is discarded
 	Backoff     Backoff       // between attempts, and between tellings
-	Attempt     time.Duration // how long one may take; 0: a minute
+	Attempt     time.Duration // how long one may take that its transport does not bound; 0: five minutes
 	Parallel    int           // attempts of a deployment at a time in one way; 0: 4
 	Scan        time.Duration // how often it looks for what it was not told of; 0: 30 s
 	Drain       time.Duration // how long Run waits for attempts that run; 0: 5 s
 
+	commit time.Duration       // after which an entry that was written is committed, mostly; 0: 5 s
 	keep   time.Duration       // how long an entry is kept that has ended
 	random func(n int64) int64 // from 0 up to, and without, n
 }
@@ -71,7 +72,7 @@ func New(config Config) *Outbox {
 	for _, d := range []struct {
 		field    *time.Duration
 		standard time.Duration
-	}{{&c.Attempt, time.Minute}, {&c.Scan, 30 * time.Second}, {&c.Drain, 5 * time.Second}, {&c.keep, defaultKeep}} {
+	}{{&c.Attempt, 5 * time.Minute}, {&c.Scan, 30 * time.Second}, {&c.Drain, 5 * time.Second}, {&c.commit, 5 * time.Second}, {&c.keep, defaultKeep}} {
 		if *d.field <= 0 {
 			*d.field = d.standard
 		}

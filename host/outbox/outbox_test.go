@@ -3,6 +3,7 @@ package outbox
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -24,7 +25,7 @@ func TestADispatchIsDeliveredOnceAndThePluginIsTold(t *testing.T) {
 		t.Fatalf("it came %d times", len(came))
 	}
 	m := came[0]
-	if m.ID != name || m.Deployment != "eu" || m.Plugin != "sharing" || m.Attempt != 1 || m.Key != "ann" || m.To != "ann@example.org" ||
+	if !strings.HasPrefix(m.ID, name+"-") || m.Deployment != "eu" || m.Plugin != "sharing" || m.Attempt != 1 || m.Key != "ann" || m.To != "ann@example.org" ||
 		m.Subject != "about ann" || m.Text != "text of ann" || m.Created.Before(began) {
 		t.Errorf("message: %+v", m)
 	}
@@ -96,6 +97,51 @@ func TestWhatWasCommittedUnheardIsFoundByAScan(t *testing.T) {
 	r.run()
 	in := New(r.config).For("eu", Channels{"mail": p}, Limits{}) // whose Added nobody hears
 	r.told("eu", r.must(in, mail("ann")))
+}
+
+func TestWhatWasCommittedLateIsFoundByAScan(t *testing.T) {
+	r, p := newRig(t), newPost()
+	r.config.commit, r.config.Scan = time.Microsecond, 50*time.Millisecond
+	r.restart()
+	ways := Channels{"mail": p}
+	r.host.serve("eu", ways, Limits{})
+	p.fates(func(_ context.Context, m *Message) error {
+		if m.Key == "ben" {
+			return &Failure{Reason: "later", After: time.Hour}
+		}
+		return nil
+	})
+	in := r.box.For("eu", ways, Limits{})
+	r.run()
+	ben := r.must(in, mail("ben")) // keeps the lane going
+	until(t, "an attempt", func() bool { return r.get("eu", ben).Attempts == 1 })
+	check(t, r.store.Update(context.Background(), "eu", func(txn store.Txn) error {
+		_, err := in.Add(txn, "sharing", mail("ann"), time.Now())
+		r.host.asks(t) // while the lane looks
+		return err
+	}))
+	in.Added(1)
+	r.told("eu", makeID("eu", "sharing", "ann").String())
+}
+
+func TestWhatWasCommittedALittleLaterThanOthersWaitsForNoScan(t *testing.T) {
+	r, p := newRig(t), newPost()
+	r.config.commit = patience
+	r.restart()
+	ways, limits := Channels{"mail": p}, Limits{Rate: 1e6}
+	r.host.serve("eu", ways, limits)
+	in := r.box.For("eu", ways, limits)
+	check(t, r.store.Update(context.Background(), "eu", func(txn store.Txn) error {
+		_, err := in.Add(txn, "sharing", mail("ann"), time.Now())
+		for i := range maxReady + 10 {
+			r.must(in, mail(fmt.Sprint("k", i)))
+		}
+		r.run()
+		until(t, "the lane has looked", func() bool { return p.total() > 0 })
+		return err
+	}))
+	in.Added(1)
+	r.told("eu", makeID("eu", "sharing", "ann").String())
 }
 
 func TestADispatchThatComesTooLateFails(t *testing.T) {
@@ -248,6 +294,8 @@ func TestWhatHasEndedGoesByItselfToldOrNot(t *testing.T) {
 
 func TestWhatNothingDeliversGoesAsSoonAsSomethingDoes(t *testing.T) {
 	r, p := newRig(t), newPost()
+	r.config.commit = time.Microsecond
+	r.restart()
 	name := r.must(r.box.For("eu", Channels{"mail": p}, Limits{}), mail("ann"))
 	r.run()
 	r.host.asks(t)
@@ -262,8 +310,8 @@ func TestADeploymentThatIsGoneIsForgotten(t *testing.T) {
 	r.host.serve("eu", Channels{}, Limits{})
 	r.must(r.box.For("eu", Channels{"mail": p}, Limits{}), mail("ann"))
 	r.run()
-	r.host.asks(t) // by a lane that waits for what delivers mail
 	r.host.remove("eu")
+	r.host.asks(t) // by a lane that waits for what delivers mail
 	ctx := context.Background()
 	check(t, r.store.Update(ctx, "eu", func(txn store.Txn) error {
 		page, err := txn.Scan(store.Range{KeysOnly: true})
@@ -281,4 +329,66 @@ func TestADeploymentThatIsGoneIsForgotten(t *testing.T) {
 	if r.host.leases != 0 {
 		t.Errorf("%d channels were not given back", r.host.leases)
 	}
+}
+
+func TestAnotherMessageOfAKeyHasAnotherID(t *testing.T) {
+	r, p := newRig(t), newPost()
+	r.config.keep = time.Second
+	r.restart()
+	r.host.serve("eu", Channels{"mail": p}, Limits{})
+	in := r.box.For("eu", Channels{"mail": p}, Limits{})
+	r.run()
+	name := r.must(in, mail("ann"))
+	r.told("eu", name)
+	until(t, "it is gone", func() bool {
+		_, err := r.box.Get(context.Background(), "eu", name)
+		return errors.Is(err, ErrUnknown)
+	})
+	r.must(in, mail("ann"))
+	until(t, "the other arrives", func() bool { return p.total() == 2 })
+	if came := p.messages(name); len(came) != 2 || came[0].ID == came[1].ID {
+		t.Errorf("%+v", came)
+	}
+}
+
+func TestThePluginIsNotToldWhatIsForOperators(t *testing.T) {
+	r, p := newRig(t), newPost()
+	r.host.serve("eu", Channels{"mail": p}, Limits{GiveUp: time.Second})
+	in := r.box.For("eu", Channels{"mail": p}, Limits{GiveUp: time.Second})
+	p.fates(func(_ context.Context, m *Message) error {
+		switch m.Key {
+		case "ann":
+			return &Failure{Reason: "no such user", Detail: "mx.internal: no such user", Permanent: true}
+		case "ben":
+			return &Failure{Reason: "later", Detail: "mx.internal: later"}
+		}
+		return errors.New("dial 10.0.0.1")
+	})
+	r.run()
+	for key, want := range map[string][2]string{
+		"ann": {"no such user", "mx.internal: no such user"},
+		"ben": {"expired: later", "expired: mx.internal: later"},
+		"cal": {"expired: it could not be delivered", "expired: dial 10.0.0.1"},
+	} {
+		e := r.told("eu", r.must(in, mail(key)))
+		if heard, told := r.heard("eu", key), fmt.Sprintf("failed,%d,%s\n", e.Attempts, want[0]); heard != told || e.Reason != want[1] {
+			t.Errorf("%s: the plugin heard %q, and operators %q: want %q and %q", key, heard, e.Reason, told, want[1])
+		}
+	}
+}
+
+func TestChannelsAreGivenBackAfterTheAttempt(t *testing.T) {
+	r, p := newRig(t), newPost()
+	r.host.serve("eu", Channels{"mail": p}, Limits{})
+	in := r.box.For("eu", Channels{"mail": p}, Limits{})
+	p.fates(func(context.Context, *Message) error {
+		r.host.mu.Lock()
+		defer r.host.mu.Unlock()
+		if r.host.leases == 0 {
+			t.Error("the channels may be closed during an attempt")
+		}
+		return nil
+	})
+	r.run()
+	r.told("eu", r.must(in, mail("ann")))
 }

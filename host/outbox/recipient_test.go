@@ -54,6 +54,14 @@ func TestARecipientOfMailIsTheSameHoweverItIsWritten(t *testing.T) {
 	if !bytes.Equal(a, b) {
 		t.Error("two cases of an address are two recipients")
 	}
+	for _, written := range []string{"ann@ｅxample.org", "ann@𝐞xample.org", "ann@example。org", "ann@exam\u00adple.org"} {
+		if !bytes.Equal(recipientKey("mail", written), b) {
+			t.Errorf("%q is another recipient, and the mail goes to the same", written)
+		}
+	}
+	if !bytes.Equal(recipientKey("mail", "ann@bücher.example"), recipientKey("mail", "ann@xn--bcher-kva.example")) {
+		t.Error("a domain in letters beyond ASCII and what stands for it are two recipients")
+	}
 	if bytes.Equal(recipientKey("webhook:app", "A"), recipientKey("webhook:app", "a")) {
 		t.Error("two names that a webhook may tell apart are one recipient")
 	}

@@ -2,8 +2,10 @@ package outbox
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/edgeset/edgeset/abi"
@@ -21,8 +23,9 @@ type record struct {
 	state    State
 	attempts int
 	reason   string
-	created  int64 // microseconds since the epoch, like all times
-	due      int64 // when it is looked at next, to be sent, or told
+	detail   string // of the reason, for operators; empty: there is no more to it
+	created  int64  // microseconds since the epoch, like all times
+	due      int64  // when it is looked at next, to be sent, or told
 	until    int64
 	ended    int64 // 0: it is queued
 	tried    int64 // the last attempt; 0: there was none
@@ -31,7 +34,7 @@ type record struct {
 	message  abi.Value // the dispatch; none when it was sent
 }
 
-const recordFields = 16
+const recordFields = 17
 
 var states = [...]State{StateQueued, StateSent, StateFailed}
 
@@ -55,6 +58,7 @@ func (r *record) append(w *abi.Writer) {
 	w.Int(int64(r.state.code()))
 	w.Int(int64(r.attempts))
 	w.Text(r.reason)
+	w.Text(r.detail)
 	w.Int(r.created)
 	w.Int(r.due)
 	w.Int(r.until)
@@ -77,7 +81,7 @@ func readRecord(d id, v []byte) (*record, error) {
 	n := r.Array()
 	rec := &record{id: d, plugin: r.TextShared(), key: r.TextShared(), via: r.TextShared(), to: r.TextShared(), subject: r.TextShared()}
 	code := r.Int()
-	rec.attempts, rec.reason = int(r.Int()), r.TextShared()
+	rec.attempts, rec.reason, rec.detail = int(r.Int()), r.TextShared(), r.TextShared()
 	rec.created, rec.due, rec.until, rec.ended, rec.tried = r.Int(), r.Int(), r.Int(), r.Int(), r.Int()
 	rec.told, rec.tellings = r.Bool(), int(r.Int())
 	if !r.Nil() {
@@ -107,7 +111,7 @@ func (r *record) dispatch() (*abi.Dispatch, error) {
 func (r *record) entry() Entry {
 	e := Entry{
 		ID: r.id.String(), Plugin: r.plugin, Key: r.key, Via: r.via, To: r.to, Subject: r.subject, State: r.state,
-		Attempts: r.attempts, Reason: r.reason, Created: moment(r.created), Until: moment(r.until), Ended: moment(r.ended), Told: r.told,
+		Attempts: r.attempts, Reason: cmp.Or(r.detail, r.reason), Created: moment(r.created), Until: moment(r.until), Ended: moment(r.ended), Told: r.told,
 	}
 	if r.state == StateQueued {
 		e.Due = moment(r.due)
@@ -125,12 +129,16 @@ func (r *record) outcome() *abi.Outcome {
 }
 
 // end ends the entry. The plugin has to be told, from now on.
-func (r *record) end(state State, reason string, now int64) {
-	r.state, r.reason, r.ended, r.due, r.told, r.tellings = state, reason, now, now, false, 0
+func (r *record) end(state State, reason, detail string, now int64) {
+	r.state, r.reason, r.detail, r.ended, r.due, r.told, r.tellings = state, reason, detail, now, now, false, 0
 	if state == StateSent {
 		r.message = nil
 	}
 }
+
+// messageID is what the entry is called by whom it is delivered to. A plugin may call
+// another one the same when this one is not kept any more; that is another message.
+func (r *record) messageID() string { return r.id.String() + "-" + strconv.FormatInt(r.created, 36) }
 
 // moment is the time of so many microseconds; 0 is none.
 func moment(micros int64) time.Time {

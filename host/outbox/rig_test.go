@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -328,7 +329,8 @@ func newPost() *post { return &post{came: map[string][]Message{}} }
 
 func (p *post) Deliver(ctx context.Context, m *Message) error {
 	p.mu.Lock()
-	p.came[m.ID] = append(p.came[m.ID], *m)
+	entry, _, _ := strings.Cut(m.ID, "-")
+	p.came[entry] = append(p.came[entry], *m)
 	fate := p.fate
 	p.mu.Unlock()
 	if fate == nil {

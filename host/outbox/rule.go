@@ -64,29 +64,37 @@ func (r *record) judge(err error, now int64, b Backoff, random func(n int64) int
 	r.attempts++
 	r.tried = now
 	if err == nil {
-		r.end(StateSent, "", now)
+		r.end(StateSent, "", "", now)
 		return
 	}
 	var f *Failure
 	if !errors.As(err, &f) {
-		f = &Failure{Reason: err.Error()}
+		f = &Failure{Reason: "it could not be delivered", Detail: err.Error()}
 	}
-	why := line(f.Reason)
+	why, detail := line(f.Reason), ""
+	if f.Detail != "" {
+		detail = line(f.Detail)
+	}
 	if f.Permanent {
-		r.end(StateFailed, why, now)
+		r.end(StateFailed, why, detail, now)
 		return
 	}
 	left := time.Duration(max(r.until-now, 0)) * time.Microsecond
 	pause := max(min(b.pause(r.attempts, random), left/2), f.After)
 	if left < b.First || pause >= left {
-		r.end(StateFailed, expired(why), now)
+		r.expire(now, why, detail)
 		return
 	}
-	r.reason, r.due = why, now+micros(pause)
+	r.reason, r.detail, r.due = why, detail, now+micros(pause)
 }
 
-// expire gives up a queued entry whose time is over.
-func (r *record) expire(now int64, last string) { r.end(StateFailed, expired(last), now) }
+// expire gives up a queued entry whose time is over, for why and detail in the end.
+func (r *record) expire(now int64, why, detail string) {
+	if detail != "" {
+		detail = expired(detail)
+	}
+	r.end(StateFailed, expired(why), detail, now)
+}
 
 // expired is why an entry failed that was given up.
 func expired(last string) string {

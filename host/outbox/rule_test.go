@@ -43,7 +43,8 @@ func TestAnAttemptIsJudgedByTheRules(t *testing.T) {
 		switch random.IntN(5) {
 		case 0:
 		case 1:
-			err = errors.New("why")
+			err = errors.New("dial 10.0.0.1")
+			f.Reason = "it could not be delivered"
 		case 2:
 			f.Permanent = true
 			err = f
@@ -67,18 +68,18 @@ func TestAnAttemptIsJudgedByTheRules(t *testing.T) {
 				wrong("not sent")
 			}
 		case f.Permanent:
-			if r.state != StateFailed || r.reason != "why" || r.message == nil {
+			if r.state != StateFailed || r.reason != f.Reason || r.message == nil {
 				wrong("not failed for good")
 			}
 		case r.state == StateFailed:
 			// Given up: too late for the first pause, or for what was asked for.
-			if r.reason != "expired: why" || left >= b.First && left > f.After+time.Microsecond {
+			if r.reason != "expired: "+f.Reason || left >= b.First && left > f.After+time.Microsecond {
 				wrong("given up too early")
 			}
 		case r.state == StateQueued:
 			pause := time.Duration(r.due-now) * time.Microsecond
 			most := max(b.Most, f.After) + time.Microsecond
-			if r.reason != "why" || r.ended != 0 || pause < f.After || pause <= 0 || pause > most || r.due > r.until {
+			if r.reason != f.Reason || r.ended != 0 || pause < f.After || pause <= 0 || pause > most || r.due > r.until {
 				wrong("badly queued")
 			}
 		default:
@@ -114,7 +115,7 @@ func FuzzReasonsAreOneShortPrintableLine(f *testing.F) {
 		r := record{state: StateQueued, until: math.MaxInt64}
 		r.judge(Refused("%s", s), 1, Backoff{}.withDefaults(), rand.Int64N)
 		e := record{state: StateQueued}
-		e.expire(1, s)
+		e.expire(1, s, "")
 		for _, got := range []string{r.reason, e.reason} {
 			bad := strings.ContainsFunc(got, func(c rune) bool { return !unicode.IsPrint(c) })
 			if got == "" || len(got) > 500 || bad || !utf8.ValidString(got) {

@@ -11,6 +11,7 @@
 package outbox
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -34,7 +35,8 @@ type Transport interface {
 type Message struct {
 	abi.Dispatch
 	// ID is the same in each attempt, and another one for each entry: whoever has seen
-	// it already has had the message. It has letters, digits, '-' and '_'.
+	// it already has had the message. It has letters, digits, '-' and '_', and begins with
+	// the entry's.
 	ID         string
 	Deployment string
 	Plugin     string
@@ -44,16 +46,21 @@ type Message struct {
 
 // A Failure says more of why a message could not be delivered.
 type Failure struct {
-	Reason    string        // for people: one line, without what is secret
+	// Reason is told to the plugin, and to whom it works for: a line that says nothing of
+	// where the operator's servers are. Detail is the same for operators, without what is
+	// secret; empty: Reason says all.
+	Reason    string
+	Detail    string
 	Permanent bool          // another attempt is of no use
 	After     time.Duration // how long to wait with it, at least; 0: as one likes
 }
 
 func (f *Failure) Error() string {
+	why := cmp.Or(f.Detail, f.Reason)
 	if f.Permanent {
-		return f.Reason + " (for good)"
+		why += " (for good)"
 	}
-	return f.Reason
+	return why
 }
 
 // Failed makes a Failure that another attempt may not meet.

@@ -132,6 +132,10 @@ func (s site) file(w *guest.Response, r *guest.Request) error {
 	if kind == "" {
 		return noPage(w, "There is no such file.")
 	}
+	keep := "public, max-age=31536000, immutable"
+	if _, err := fs.Stat(s.files, pageDir+name); err != nil {
+		name, keep = s.successor(name), "no-store"
+	}
 	file := pageDir + name
 	_, err := fs.Stat(s.files, file+".gz")
 	packed := err == nil
@@ -143,15 +147,45 @@ func (s site) file(w *guest.Response, r *guest.Request) error {
 	}
 	b, err := fs.ReadFile(s.files, file)
 	if err != nil {
-		return noPage(w, "There is no such file. A page that was open before an update has to be loaded again.")
+		return noPage(w, "There is no such file.")
 	}
 	if packed {
 		w.Header("Content-Encoding", "gzip")
 	}
-	w.Header("Cache-Control", "public, max-age=31536000, immutable")
+	w.Header("Cache-Control", keep)
 	w.Header("X-Content-Type-Options", "nosniff")
 	w.Bytes(kind, b)
 	return nil
+}
+
+// successor returns what a file of another build is called in this one, or "". A page
+// that was loaded just before an update has parts that it asks for just after it, or much
+// later, and those of today serve it better than none.
+func (s site) successor(name string) string {
+	stem, ok := stemOf(name)
+	if !ok {
+		return ""
+	}
+	list, err := fs.ReadDir(s.files, path.Clean(pageDir))
+	if err != nil {
+		return ""
+	}
+	for _, file := range list {
+		today := file.Name()
+		if other, ok := stemOf(today); ok && other == stem && path.Ext(today) == path.Ext(name) {
+			return today
+		}
+	}
+	return ""
+}
+
+// stemOf returns the name of a file without what changes with each build.
+func stemOf(name string) (stem string, ok bool) {
+	i := strings.LastIndexByte(name, '-')
+	if i < 0 {
+		return "", false
+	}
+	return name[:i], true
 }
 
 // contentType returns the type of a file of the pages, "" if it is none: pages

@@ -176,6 +176,10 @@ func TestOriginsOfTiles(t *testing.T) {
 		"https://a.example/{z}/{y}":                  "",
 		"https://a.example/{x}/{y}":                  "",
 		"https://a.example{z}{x}{y}":                 "",
+		"https://a.example/{s}/{z}/{x}/{y}{r}.png":   "https://a.example",
+		"https://a.example/{z}/{x}/{y}?key={key}":    "",
+		"https://a.example/{z}/{x}/{y}/{}":           "",
+		"https://a.example/{z}/{x}/{y}/{ z }":        "",
 		"https://a.example/'{z}{x}{y}":               "",
 		"https://" + strings.Repeat("a", 500) + path: "",
 		"": "",
@@ -237,10 +241,25 @@ func TestFilesOfPages(t *testing.T) {
 	get("world-1.json", "gzip", "{}", "application/json", "", "")
 	get("mark.svg", "gzip", "<svg/>", "image/svg+xml", "", "")
 	get("licences-1.txt", "gzip", "MIT", "text/plain; charset=utf-8", "", "")
-	for _, name := range []string{"view.html", "view-1.js.gz", "view-2.js", ".gitkeep", ".js", "..", "deep", "deep%2Fx.js", "..%2F..%2Fmain.js", "a.css%00", "%2Fa.css"} {
+	for _, name := range []string{"view.html", "view-1.js.gz", "views-1.js", "view-1.css", "view.js", "-1.js", ".gitkeep", ".js", "..", "deep", "deep%2Fx.js", "..%2F..%2Fmain.js", "a.css%00", "%2Fa.css"} {
 		if r := d.page("/pages/" + name); r.Status != 404 || r.Headers["Cache-Control"] != "" {
 			t.Errorf("%s: %s %v", name, r, r.Headers)
 		}
+	}
+}
+
+func TestAPageOfAnEarlierBuildGetsTheFilesOfThisOne(t *testing.T) {
+	d := newSite(t, "view-NEW.js", "script", "view-NEW.js.gz", "packed", "view-NEW.css", "style", "world-110m-NEW.json", "coarse", "world-50m-NEW.json", "fine")
+	for name, want := range map[string]string{
+		"view-OLD.js": "script", "view-OLD.css": "style", "world-50m-OLD.json": "fine", "world-110m-OLD.json": "coarse",
+	} {
+		r := d.page("/pages/" + name)
+		if r.Status != 200 || string(r.Raw) != want || r.Headers["Cache-Control"] != "no-store" || r.Headers["Content-Type"] != contentType(name) {
+			t.Errorf("%s: %s %v", name, r, r.Headers)
+		}
+	}
+	if r := d.page("/pages/view-OLD.js", "Accept-Encoding", "gzip"); string(r.Raw) != "packed" || r.Headers["Content-Encoding"] != "gzip" {
+		t.Errorf("packed: %s %v", r, r.Headers)
 	}
 }
 

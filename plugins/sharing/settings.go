@@ -113,7 +113,7 @@ func tilesOrigin(s string) (origin string, ok bool) {
 	}
 	scheme, rest, _ := strings.Cut(s, "://")
 	host, _, found := strings.Cut(rest, "/")
-	if !found {
+	if !found || !knownPlaces(s) {
 		return "", false
 	}
 	host = strings.ToLower(host)
@@ -136,6 +136,24 @@ func tilesOrigin(s string) (origin string, ok bool) {
 		return "", false
 	}
 	return scheme + "://" + host, true
+}
+
+// knownPlaces tells whether the map knows what to put in all braces of an URL of tiles: one
+// that it does not know would keep the pages from starting.
+func knownPlaces(s string) bool {
+	for {
+		_, rest, found := strings.Cut(s, "{")
+		if !found {
+			return true
+		}
+		name, after, _ := strings.Cut(rest, "}")
+		switch name {
+		case "z", "x", "y", "-y", "s", "r":
+			s = after
+		default:
+			return false
+		}
+	}
 }
 
 // hostName tells whether s may be a name of DNS, or an IPv4 address, in small letters.

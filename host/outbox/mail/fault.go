@@ -67,15 +67,21 @@ func (p *pool) failure(ctx context.Context, f *fault) error {
 	if p.config.Password != "" {
 		why = strings.ReplaceAll(why, p.config.Password, "***")
 	}
-	why = p.address + ": " + f.step.String() + ": " + reason.Line(why)
-	if reply := f.reply(); reply != nil && f.step >= atRecipient && reply.Code >= 500 && reply.Code <= 599 {
-		switch reply.Code {
-		case closing, needsLogin, weakLogin, wrongLogin, loginUncipher:
-		default:
-			return &outbox.Failure{Reason: why, Permanent: true}
-		}
+	failure := &outbox.Failure{
+		Reason: "the mail server takes no mail at present",
+		Detail: p.address + ": " + f.step.String() + ": " + reason.Line(why),
 	}
-	return &outbox.Failure{Reason: why}
+	reply := f.reply()
+	if reply == nil || f.step < atRecipient {
+		return failure
+	}
+	switch reply.Code {
+	case closing, needsLogin, weakLogin, wrongLogin, loginUncipher: // of the server, and not of the recipient
+	default:
+		failure.Reason = f.step.String() + ": " + reason.Public(why)
+		failure.Permanent = reply.Code >= 500 && reply.Code <= 599
+	}
+	return failure
 }
 
 func (f *fault) describe(ctx context.Context) string {

@@ -73,7 +73,10 @@ func (p *pool) send(ctx context.Context, from, to string, mail []byte) error {
 	case p.slots <- struct{}{}:
 		defer func() { <-p.slots }()
 	case <-ctx.Done():
-		return outbox.Failed("%s: all %d connections were in use", p.address, cap(p.slots))
+		return &outbox.Failure{
+			Reason: "too many mails were on their way",
+			Detail: fmt.Sprintf("%s: all %d connections were in use", p.address, cap(p.slots)),
+		}
 	}
 	if s := p.take(); s != nil && s.check(ctx) {
 		f := s.send(ctx, from, to, mail)

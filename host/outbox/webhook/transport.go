@@ -44,10 +44,11 @@ const (
 
 // A Transport calls a webhook.
 type Transport struct {
-	url    string
-	shown  string // the URL without what may be secret
-	client *http.Client
-	signer *standardwebhooks.Webhook
+	url     string
+	shown   string   // the URL without what may be secret
+	secrets []string // what is left out, as it may stand in answers
+	client  *http.Client
+	signer  *standardwebhooks.Webhook
 }
 
 var _ outbox.Transport = (*Transport)(nil)
@@ -58,6 +59,8 @@ func New(c Config) (*Transport, error) {
 	switch {
 	case err != nil || u.Host == "" || u.Hostname() == "" || len(c.URL) > maxURL:
 		return nil, errors.New(`webhook: want a URL such as "https://sms.example.com/send"`)
+	case !validPort(u):
+		return nil, fmt.Errorf("webhook %.100q: want a port of 1 to 65535, or none", u.Host)
 	case u.User != nil:
 		return nil, fmt.Errorf("webhook %.100q: want no user and no password in the URL: calls are signed", u.Host)
 	case u.Fragment != "":
@@ -81,7 +84,7 @@ func New(c Config) (*Transport, error) {
 		dialer.Control = loopbackOnly
 	}
 	return &Transport{
-		url: u.String(), shown: u.Scheme + "://" + u.Host, signer: signer,
+		url: u.String(), shown: u.Scheme + "://" + u.Host, secrets: secretParts(u), signer: signer,
 		client: &http.Client{
 			Transport: &http.Transport{
 				Proxy:       nil, // not the environment's
@@ -103,13 +106,13 @@ func (t *Transport) Deliver(ctx context.Context, m *outbox.Message) error {
 	now := time.Now()
 	signature, err := t.signer.Sign(m.ID, now, body)
 	if err != nil {
-		return outbox.Failed("%s: %v", t.shown, err)
+		return &outbox.Failure{Reason: "the call cannot be signed", Detail: t.shown + ": " + err.Error()}
 	}
 	ctx, cancel := context.WithTimeout(ctx, attemptTime)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, t.url, bytes.NewReader(body))
 	if err != nil {
-		return outbox.Failed("%s: the call cannot be made", t.shown)
+		return &outbox.Failure{Reason: "the call cannot be made", Detail: t.shown + ": the call cannot be made"}
 	}
 	for name, value := range map[string]string{
 		"Content-Type": "application/json", "User-Agent": "edgeset", "Accept": "*/*",
@@ -152,6 +155,12 @@ func key(secret []byte) ([]byte, error) {
 		return nil, errors.New(`secret: want base64 behind "whsec_"`)
 	}
 	return decoded, nil
+}
+
+// validPort tells whether a URL has a port that there can be, or none.
+func validPort(u *url.URL) bool {
+	n, err := strconv.ParseUint(u.Port(), 10, 16)
+	return u.Port() == "" || err == nil && n > 0
 }
 
 // isLoopback tells whether a host name is one of this machine.

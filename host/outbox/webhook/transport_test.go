@@ -52,7 +52,7 @@ func deliver(t *testing.T, transport *Transport, m *outbox.Message) error {
 func failure(t *testing.T, err error) *outbox.Failure {
 	t.Helper()
 	f, ok := errors.AsType[*outbox.Failure](err)
-	if !ok || f.Reason == "" || strings.ContainsAny(f.Reason, "\r\n") || strings.Contains(f.Reason, "k=secretword") {
+	if !ok || f.Reason == "" || strings.ContainsAny(f.Reason+f.Detail, "\r\n") || strings.Contains(f.Reason+f.Detail, "secretword") || strings.Contains(f.Reason, "127.0.0.1") {
 		t.Fatalf("%#v", err)
 	}
 	return f
@@ -90,7 +90,7 @@ func TestACallIsSignedAndHasTheBody(t *testing.T) {
 func TestACallWithAnotherSecretIsNotTaken(t *testing.T) {
 	hook := outboxtest.StartWebhook(t, nil)
 	transport := newTransport(t, Config{URL: hook.URL, Secret: []byte("any bytes are a secret")})
-	if f := failure(t, deliver(t, transport, message())); !f.Permanent || !strings.Contains(f.Reason, "status 403: not a good call") {
+	if f := failure(t, deliver(t, transport, message())); !f.Permanent || !strings.Contains(f.Detail, "status 403: not a good call") {
 		t.Errorf("%+v", f)
 	}
 	if n := len(hook.Calls()); n != 0 {
@@ -143,12 +143,24 @@ func TestTheStatusTellsWhatBecameOfACall(t *testing.T) {
 		status.Store(c.status)
 		n := len(hook.Calls())
 		f := failure(t, deliver(t, transport, message()))
-		if f.Permanent != c.permanent || f.After != c.after || !strings.Contains(f.Reason, c.reason) || len(f.Reason) > 400 {
+		if f.Permanent != c.permanent || f.After != c.after || !strings.Contains(f.Detail, c.reason) || len(f.Detail) > 400 || strings.Contains(f.Reason, "no credit") != (c.status == 400 || c.status == 410) {
 			t.Errorf("%d: %+v", c.status, f)
 		}
 		if made := len(hook.Calls()) - n; made != 1 {
 			t.Errorf("%d: %d calls", c.status, made)
 		}
+	}
+}
+
+func TestAnAnswerThatRepeatsTheURLDoesNotShowItsKeys(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		http.Error(w, "no such number +43; cannot POST "+r.URL.String()+" of "+r.URL.Query().Get("k"), http.StatusBadRequest)
+	}))
+	defer server.Close()
+	transport := newTransport(t, Config{URL: server.URL + "/hooks/secretword-1?k=secretword%2D2", Secret: []byte("s")})
+	f := failure(t, deliver(t, transport, message()))
+	if f.Reason != "the webhook: status 400: no such number +43; cannot POST … of …" || f.Detail != server.URL+": status 400: no such number +43; cannot POST … of …" {
+		t.Errorf("%+v", f)
 	}
 }
 
@@ -178,7 +190,7 @@ func TestWhatCannotBeReachedIsTriedAgain(t *testing.T) {
 		cut.URL:     "the server has closed the connection",
 	} {
 		f := failure(t, deliver(t, newTransport(t, Config{URL: url + "/?k=secretword", Secret: secret}), message()))
-		if f.Permanent || !strings.Contains(f.Reason, reason) {
+		if f.Permanent || !strings.Contains(f.Detail, reason) {
 			t.Errorf("%s: %+v", url, f)
 		}
 	}
@@ -191,12 +203,12 @@ func TestACallEndsWithItsContext(t *testing.T) {
 	transport := newTransport(t, Config{URL: hook.URL, Secret: []byte(hook.Secret)})
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
-	if f := failure(t, transport.Deliver(ctx, message())); f.Permanent || !strings.Contains(f.Reason, "no answer in time") {
+	if f := failure(t, transport.Deliver(ctx, message())); f.Permanent || !strings.Contains(f.Detail, "no answer in time") {
 		t.Errorf("%+v", f)
 	}
 	ctx, cancel = context.WithCancel(t.Context())
 	cancel()
-	if f := failure(t, transport.Deliver(ctx, message())); f.Permanent || !strings.Contains(f.Reason, "cut off") {
+	if f := failure(t, transport.Deliver(ctx, message())); f.Permanent || !strings.Contains(f.Detail, "cut off") {
 		t.Errorf("%+v", f)
 	}
 }
@@ -214,6 +226,8 @@ func TestAWebhookNeedsHTTPSAndASecret(t *testing.T) {
 		"http://localhost.example.com":      "want https",
 		"https://u:secretword@example.com/": "no password",
 		"https://sms.example.com/#x":        "want no #",
+		"https://sms.example.com:0/":        "want a port",
+		"https://sms.example.com:65536/":    "want a port",
 		"https://sms.example.com/" + strings.Repeat("x", maxURL): "want a URL",
 	} {
 		if _, err := New(Config{URL: url, Secret: []byte("s")}); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "secretword") {
@@ -261,7 +275,7 @@ func FuzzAReply(f *testing.F) {
 		if err = deliver(t, transport, message()); err == nil {
 			return
 		}
-		if reply := failure(t, err); len(reply.Reason) > 500 || reply.After < 0 || reply.After > maxWait {
+		if reply := failure(t, err); len(reply.Reason) > 500 || len(reply.Detail) > 500 || reply.After < 0 || reply.After > maxWait {
 			t.Fatalf("%+v", reply)
 		}
 	})

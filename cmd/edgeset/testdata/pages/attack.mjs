@@ -41,6 +41,9 @@ const odd = [
 
 const etas = [{eta: -1, eta_ts: 1e300}, {eta: "soon"}, "<b>", null, [], {eta: 1e308, eta_ts: -1e308}, 5, true, {}];
 
+// seen leaves out what cannot be seen, and pages may drop.
+const seen = (words) => words.replace(/[\p{C}\p{Z}]/gu, "");
+
 async function call(token, path, body) {
 	const answer = await fetch(`${options.base}/v2/${path}`, {
 		method: "POST", body: body && JSON.stringify(body),
@@ -68,7 +71,8 @@ for (const [i, attack] of strings.entries()) {
 	const invite = await call(token, `tickets/${ticket.id}/create_invite?type=link&name=${short}&text=${short}`);
 	const page = await browser.open(bob, `${options.base}/${invite.id}`);
 	await phase(page, "live");
-	assert.equal(await text(page, "#who"), sound.trim().slice(0, (await text(page, "#who")).length));
+	const who = seen(await text(page, "#who"));
+	assert.ok(who.length > 0 && seen(sound).startsWith(who), `string ${i} became ${who}`);
 	assert.equal(await page.evaluate(() => document.querySelectorAll("iframe, script:not([src]), [onerror], [onload], [onfocus], img[src^='javascript'], img[src*='svg']").length), 0);
 	assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), `string ${i} is wider than the screen`);
 	await page.close();

@@ -73,6 +73,8 @@ await wait("the list is empty", () => share.$eval("#invites-none", (line) => !li
 await share.click("#logout");
 await share.waitForSelector("#login:not([hidden])");
 assert.equal(await share.evaluate(() => JSON.parse(sessionStorage.getItem("edgeset.session")).token ?? ""), "");
+assert.equal(await share.$(".sharer"), null);
+assert.equal(await share.$eval("#name", (input) => input.value), "");
 
 // Who logs in again still shares.
 await share.type("#account-id", account.id);
@@ -85,4 +87,23 @@ await share.type("#password", account.password);
 await share.keyboard.press("Enter");
 await share.waitForSelector("#sharing:not([hidden])");
 assert.match(await text(share, "#source-state"), /choose a source/);
+
+// A login that ends is told, and who logs in again goes on, with the positions that still wait.
+await share.click("#source-change summary");
+await share.click("#source-button");
+await wait("a position", async () => await text(share, "#sent") !== "0");
+await share.evaluate(() => {
+	const {token} = JSON.parse(sessionStorage.getItem("edgeset.session"));
+	return fetch("v2/account/logout", {method: "POST", headers: {Authorization: `Bearer ${token}`}});
+});
+await share.waitForSelector("#login:not([hidden])");
+assert.match(await text(share, "#problem"), /log in again/);
+await look(share, "share-logged-out");
+await share.$eval("#account-id", (input) => { input.value = ""; });
+await share.type("#account-id", account.id);
+await share.type("#password", account.password);
+await share.keyboard.press("Enter");
+await share.waitForSelector("#sharing:not([hidden])");
+await wait("positions again", async () => await text(share, "#source-state") === "Positions of this device.");
+await wait("they are sent", async () => await text(share, "#sent") !== "0");
 await browser.end();

@@ -17,16 +17,20 @@ export function usesMiles(locale) {
 // formats returns the formats of a locale.
 export function formats(locale) {
 	const miles = usesMiles(locale);
-	let clock;
 	try {
-		clock = new Intl.DateTimeFormat(locale, {hour: "numeric", minute: "2-digit"});
+		new Intl.DateTimeFormat(locale);
 	} catch {
-		clock = new Intl.DateTimeFormat("en", {hour: "numeric", minute: "2-digit"});
+		locale = "en";
 	}
+	const time = {hour: "numeric", minute: "2-digit"};
+	const today = new Intl.DateTimeFormat(locale, time);
+	const otherwise = new Intl.DateTimeFormat(locale, {weekday: "short", day: "numeric", month: "short", ...time});
 	return {
+		miles,
 		speed: (metresPerSecond) => speed(metresPerSecond, miles),
 		distance: (metres) => distance(metres, miles),
-		clock: (t) => clock.format(t),
+		// clock tells the time of day, and the day if it is another one.
+		clock: (t, now = Date.now()) => (new Date(t).toDateString() === new Date(now).toDateString() ? today : otherwise).format(t),
 		duration,
 		age,
 		compass,

@@ -22,10 +22,14 @@ export function pointOf(row) {
 	};
 }
 
-// rowOf is the opposite of pointOf.
+const most = 1e8; // that the API takes of a speed, a height or an accuracy
+
+// rowOf is the opposite of pointOf. What cannot be true, such as the speed of a track that
+// jumps, is left out, so that the place is not refused for it.
 export function rowOf(p) {
 	const whole = (n, scale = 1) => (n == null ? null : Math.round(n * scale));
-	return [whole(p.t), whole(p.lat, 1e6), whole(p.lng, 1e6), whole(p.speed, 100), whole(p.heading), whole(p.altitude), whole(p.accuracy), null];
+	const likely = (n, scale) => (Math.abs(whole(n, scale)) <= most ? whole(n, scale) : null);
+	return [whole(p.t), whole(p.lat, 1e6), whole(p.lng, 1e6), likely(p.speed, 100), whole(p.heading), likely(p.altitude), likely(p.accuracy), null];
 }
 
 const placed = (lat, lng) => Math.abs(lat) <= 90 && Math.abs(lng) <= 180;

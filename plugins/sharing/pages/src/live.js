@@ -11,6 +11,7 @@ const firstEvent = 8_000; // a stream that says nothing for so long is held up o
 const lasting = 10_000; // a stream that ends sooner has failed
 const streamAgain = 60_000; // after it failed twice
 const slowest = 15_000; // between attempts to get through
+const notMe = 1_000; // until who is there says so after another tab has left, or this one a moment ago
 
 export class Live {
 	#options;
@@ -24,12 +25,17 @@ export class Live {
 	#again = false; // ask once more when it has ended
 	#failures = 0; // of polls, in a row
 	#behind = 0; // polls in a row that brought what the stream should have
+	#left = -Infinity; // local time at which it was closed
 
 	// The options are the api, its clock, the code, the viewer's name for itself, and the
 	// sight to keep up to date; changed is called when it was. beacon and EventSource are
-	// the browser's.
-	constructor({api, clock, code, viewer, sight, changed, EventSource = globalThis.EventSource, beacon = (to) => navigator.sendBeacon(to), random = Math.random}) {
-		this.#options = {api, clock, viewer, sight, changed, EventSource, beacon, random, path: `v2/invites/${encodeURIComponent(code)}`};
+	// the browser's, tabs its channel to other tabs: they are one viewer, so that one that
+	// leaves takes away the others, too, until they ask again.
+	constructor({api, clock, code, viewer, sight, changed, tabs = null, EventSource = globalThis.EventSource, beacon = (to) => navigator.sendBeacon(to), random = Math.random}) {
+		this.#options = {api, clock, viewer, sight, changed, tabs, EventSource, beacon, random, path: `v2/invites/${encodeURIComponent(code)}`};
+		tabs?.addEventListener("message", ({data}) => {
+			if (data === this.#options.path) setTimeout(() => this.retry(), notMe);
+		});
 	}
 
 	// open begins, or goes on after close.
@@ -38,13 +44,18 @@ export class Live {
 		this.#on = true;
 		this.#failures = this.#streamFailures = this.#streamAfter = 0;
 		this.#poll();
+		// What was said last may arrive first.
+		if (Date.now() - this.#left < notMe) setTimeout(() => this.retry(), notMe);
 	}
 
 	// close ends all traffic and says that nobody looks any more.
 	close() {
 		if (!this.#on) return;
 		this.#stop();
-		this.#options.beacon(url(`${this.#options.path}/leave`, {viewer: this.#options.viewer}));
+		this.#left = Date.now();
+		const {beacon, path, tabs, viewer} = this.#options;
+		beacon(url(`${path}/leave`, {viewer}));
+		tabs?.postMessage(path);
 	}
 
 	// retry asks now instead of later.
@@ -92,7 +103,8 @@ export class Live {
 			wait = Math.max(error.retryAfter ?? 0, this.#spread(Math.min(slowest, 500 * 2 ** this.#failures)));
 		}
 		this.#asking = null;
-		if (this.#failures === 0) this.#startStream();
+		// A stream of who is far behind would tell a part and end.
+		if (this.#failures === 0 && !this.#again) this.#startStream();
 		changed();
 		if (!this.#on) return;
 		if (this.#again) {

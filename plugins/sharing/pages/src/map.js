@@ -109,6 +109,11 @@ export function createMap(element, config) {
 	map.on("zoomend", () => {
 		if (following && placed) centre(true);
 	});
+	// A pan that is under way, as when a phone is turned, knows nothing of the new size.
+	map.on("resize", () => {
+		map.stop();
+		if (following && placed) centre(false);
+	});
 	element.addEventListener("keydown", (event) => {
 		if (event.key.startsWith("Arrow")) setFollow(false);
 	}, {capture: true});

@@ -99,14 +99,21 @@ export class Live {
 		this.#source.start();
 	}
 
-	end() {
+	// pause leaves a share that somebody who logs in again goes on with.
+	pause() {
 		if (!this.#share) return;
+		this.#keep();
 		this.#source?.stop();
 		this.#source = null;
 		this.#share = null;
 		this.#wake();
 		clearInterval(this.#clockTimer);
 		this.#awake.keep(false);
+	}
+
+	// end forgets all about a share.
+	end() {
+		this.pause();
 		this.storage.removeItem(sourceKey);
 		this.storage.removeItem(unsentKey);
 	}

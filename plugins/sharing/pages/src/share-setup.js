@@ -56,6 +56,13 @@ export class Setup {
 		});
 	}
 
+	// clear leaves nothing of one sharer to the next.
+	clear() {
+		this.storage.removeItem(kept);
+		byId("setup-form").reset();
+		this.#setAvatar("");
+	}
+
 	// suggest names the sharer as the account does, unless another name was entered.
 	suggest(name) {
 		if (this.name.value || !name) return;

@@ -23,7 +23,8 @@ const session = new Session({
 	storage, clock,
 	apiKey: new URLSearchParams(location.search).get("api_key") ?? config.apiKey,
 	ended: () => {
-		live.end();
+		live.pause();
+		clearMap();
 		show("login");
 		problem("You were logged out: your login has ended, or was ended. Please log in again.");
 	},
@@ -38,6 +39,8 @@ setUpLogin(session, {done: enter, announce});
 byId("logout").addEventListener("click", () => {
 	live.end();
 	session.logout();
+	setup.clear();
+	clearMap();
 	show("login");
 });
 byId("again").addEventListener("click", prepare);
@@ -53,6 +56,12 @@ function problem(text) {
 	const line = byId("problem");
 	line.textContent = text;
 	line.hidden = text === "";
+}
+
+function clearMap() {
+	map.setSharer(null);
+	map.setTrail([]);
+	map.setDestination(null);
 }
 
 function show(state) {
@@ -93,8 +102,7 @@ async function enter() {
 // prepare asks for what a new share needs.
 async function prepare() {
 	chooser.placeIn(byId("setup-source"));
-	map.setSharer(null);
-	map.setTrail([]);
+	clearMap();
 	setup.showDestination();
 	show("setup");
 	try {
@@ -126,6 +134,6 @@ async function start({duration, name, avatar, message, destination}) {
 
 function over(ticket) {
 	show("over");
-	setText(byId("over-text"), `It ended at ${formats(navigator.language).clock(ticket.end_time)}. Nobody sees where you are any more.`);
+	setText(byId("over-text"), `It ended at ${formats(navigator.language).clock(ticket.end_time)}. Nobody can follow you any more. Whoever has a link still sees your last position, for some time.`);
 	announce("Your share has ended.");
 }

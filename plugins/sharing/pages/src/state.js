@@ -7,8 +7,11 @@ const trailSpan = 10 * 60_000; // of the trail, as in a snapshot
 const trailPoints = 1000;
 const staleAfter = 2 * 60_000;
 
-// What a sharer types is of any length.
-const textOf = (v, length) => (typeof v === "string" ? [...v.trim()].slice(0, length).join("") : "");
+// What turns the direction of the text around it, or is not to be seen.
+const unseen = /[\p{Cc}\u202a-\u202e\u2066-\u2069]/gu;
+
+// What a sharer types is of any length, and is to change nothing but its own place.
+const textOf = (v, length) => (typeof v === "string" ? [...v.replace(unseen, (c) => (c === "\n" ? c : "")).trim()].slice(0, length).join("") : "");
 
 export class Sight {
 	next = 0; // cursor: what stands before it is known

@@ -28,6 +28,7 @@ const live = new Live({
 	code: config.code,
 	viewer: viewerName(),
 	sight,
+	tabs: globalThis.BroadcastChannel ? new BroadcastChannel("edgeset.view") : null,
 	changed: render,
 });
 

@@ -53,10 +53,12 @@ export function notice(sight, phase, now, formats) {
 	return null;
 }
 
+const overdue = 10 * 60_000; // after which an estimate was wrong
+
 // arrival returns how long it takes and until when: ["12 min", "at 14:05"], or null.
 export function arrival(sight, now, formats) {
-	if (sight.arrival == null) return null;
-	const left = sight.arrival - now;
+	const left = sight.arrival == null ? -Infinity : sight.arrival - now;
+	if (left < -overdue) return null;
 	return left < 30_000 ? ["any moment", ""] : [formats.duration(left), `at ${formats.clock(sight.arrival)}`];
 }
 

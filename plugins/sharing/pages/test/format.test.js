@@ -52,3 +52,9 @@ test("coordinates have their hemispheres", () => {
 test("initials are the first letters of the first and the last word", () => {
 	for (const [name, want] of [["", ""], ["  ", ""], ["ann", "A"], ["Anna Maria Huber", "AH"], ["🇦🇹 team", "🇦🇹T"], ["élan vital", "ÉV"]]) assert.equal(initials(name), want, name);
 });
+
+test("a time of another day is told with the day", () => {
+	const {clock} = formats("en-GB"), noon = new Date(2024, 4, 2, 12, 30).getTime();
+	assert.equal(clock(noon, noon + h), "12:30");
+	assert.match(clock(noon, noon + 24 * h), /Thu.*2 May.*12:30/);
+});

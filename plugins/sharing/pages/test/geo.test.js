@@ -67,3 +67,11 @@ test("steps of the grid are round", () => {
 		assert.ok(Math.abs(roundStep(wanted) - want) < 1e-12, `${wanted}: ${roundStep(wanted)}`);
 	}
 });
+
+test("what cannot be true of a place is left out of its row", () => {
+	const place = {t: 1_700_000_000_000, lat: 48.2, lng: 16.4};
+	assert.deepEqual(rowOf({...place, speed: 1_000_001, heading: 0, altitude: -2e8, accuracy: Infinity}),
+		[1_700_000_000_000, 48_200_000, 16_400_000, null, 0, null, null, null]);
+	assert.deepEqual(rowOf({...place, speed: NaN, heading: null, altitude: 0, accuracy: 1e8}),
+		[1_700_000_000_000, 48_200_000, 16_400_000, null, null, 0, 1e8, null]);
+});

@@ -28,7 +28,7 @@ class Stream extends EventTarget {
 }
 
 // rig runs a Live against a server that answers as answer says, on a clock of its own.
-function rig(t, {answer = () => nothing, EventSource = Stream} = {}) {
+function rig(t, {answer = () => nothing, EventSource = Stream, tabs = null} = {}) {
 	t.mock.timers.enable({apis: ["setTimeout", "Date"], now: t0});
 	Stream.all = [];
 	const r = {asked: [], left: [], changes: 0, sight: new Sight(), answer};
@@ -41,7 +41,7 @@ function rig(t, {answer = () => nothing, EventSource = Stream} = {}) {
 		},
 	};
 	r.live = new Live({
-		api, EventSource, code: "ABCD-EFGH", viewer: "v", sight: r.sight, random: () => 0.5,
+		api, EventSource, tabs, code: "ABCD-EFGH", viewer: "v", sight: r.sight, random: () => 0.5,
 		clock: {now: () => Date.now()}, changed: () => r.changes++, beacon: (to) => r.left.push(to),
 	});
 	r.settle = async () => {
@@ -305,4 +305,47 @@ test("what a closed stream still says is not heard", async (t) => {
 	assert.equal(r.sight.next, 10);
 	assert.equal(r.sight.gone, false);
 	assert.equal(r.asked.length, 1);
+});
+
+test("who is far behind catches up before listening", async (t) => {
+	const r = rig(t, {answer: (n) => (n < 5 ? {...nothing, more: true} : nothing)});
+	await r.open();
+	await r.pass(100);
+	assert.equal(Stream.all.length, 0);
+	await r.pass(2_000);
+	assert.equal(r.asked.length, 5);
+	assert.equal(Stream.all.length, 1);
+});
+
+test("who stays in one tab says so when another has left", async (t) => {
+	const tabs = new EventTarget(), told = [];
+	tabs.postMessage = (data) => told.push(data);
+	const r = rig(t, {tabs});
+	await r.open();
+	tabs.dispatchEvent(Object.assign(new Event("message"), {data: "v2/invites/2222-2222"}));
+	await r.pass(2_000);
+	assert.equal(r.asked.length, 1);
+	tabs.dispatchEvent(Object.assign(new Event("message"), {data: "v2/invites/ABCD-EFGH"}));
+	await r.pass(2_000);
+	assert.equal(r.asked.length, 2);
+	r.live.close();
+	assert.deepEqual(told, ["v2/invites/ABCD-EFGH"]);
+	tabs.dispatchEvent(Object.assign(new Event("message"), {data: "v2/invites/ABCD-EFGH"}));
+	await r.pass(2_000);
+	assert.equal(r.asked.length, 2);
+});
+
+test("who comes back at once says so again, lest the farewell be heard last", async (t) => {
+	const r = rig(t);
+	await r.open();
+	r.live.close();
+	await r.open();
+	assert.equal(r.asked.length, 2);
+	await r.pass(1_500);
+	assert.equal(r.asked.length, 3);
+	r.live.close();
+	await r.pass(5_000);
+	await r.open();
+	await r.pass(1_500);
+	assert.equal(r.asked.length, 4);
 });

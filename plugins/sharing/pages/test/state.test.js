@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import {test} from "node:test";
 import {formats} from "../src/format.js";
 import {Sight} from "../src/state.js";
-import {notice, position, title} from "../src/words.js";
+import {arrival, notice, position, title} from "../src/words.js";
 
 const t0 = 1_700_000_000_000, min = 60_000;
 const row = (n, v, t = t0, pid = 0) => ({t, pid, n, v});
@@ -182,4 +182,22 @@ test("the words tell what the map shows", () => {
 	assert.equal(notice(sight, "live", t0, words), null);
 	assert.equal(title(sight, "live", "edgeset"), "Ann: live location – edgeset");
 	assert.equal(title(new Sight(), "lost", "edgeset"), "Connection lost – edgeset");
+});
+
+test("what a sharer types turns no text around its place", () => {
+	const sight = sightOf(snapshot({properties: [
+		row("name", "Ann\u202e \u2066B\u0000"), row("message", "a\u202eb\nc"), row("destination", {lat: 1, lng: 2, name: "\u202ex"}),
+	]}));
+	assert.equal(sight.name, "Ann B");
+	assert.equal(sight.message, "ab\nc");
+	assert.equal(sight.destination.name, "x");
+});
+
+test("an arrival that is long overdue is not told any more", () => {
+	const sight = sightOf(snapshot({properties: [row("eta", {eta: 5 * min, eta_ts: t0})]}));
+	const words = formats("en-GB");
+	assert.equal(arrival(sight, t0, words)[0], "5 min");
+	assert.equal(arrival(sight, t0 + 6 * min, words)[0], "any moment");
+	assert.equal(arrival(sight, t0 + 15 * min + 1, words), null);
+	assert.equal(arrival(sightOf(snapshot()), t0, words), null);
 });

@@ -196,12 +196,12 @@ func TestVerifyFindsTheMistake(t *testing.T) {
 		t.Error(r)
 	}
 	// The token of who asks is not a part of what they ask about.
-	r = send("udid=1&oauth_token=abc&timestamp=" + at + "&identity=" + id + "&hash=" + md5of(id+at+"1"+b.secret))
-	if r.Field("valid") != true || strings.Contains(r.String(), "abc") {
+	r = send("udid=1&oauth_token=A_token&timestamp=" + at + "&identity=" + id + "&hash=" + md5of(id+at+"1"+b.secret))
+	if r.Field("valid") != true || strings.Contains(r.String(), "A_token") {
 		t.Error(r)
 	}
-	r = send("udid=1&oauth_token=abc&timestamp=" + at + "&identity=" + id + "&hash=" + md5of("1"+at+id+b.secret))
-	if !strings.Contains(r.Text("hints.0"), "in the order in which they were sent") || strings.Contains(r.String(), "abc") {
+	r = send("udid=1&oauth_token=A_token&timestamp=" + at + "&identity=" + id + "&hash=" + md5of("1"+at+id+b.secret))
+	if !strings.Contains(r.Text("hints.0"), "in the order in which they were sent") || strings.Contains(r.String(), "A_token") {
 		t.Error(r)
 	}
 	// Two mistakes at once are not looked for among many parameters.

@@ -40,6 +40,8 @@ grants = ["kv", "passwords"]
 name = "sharing"
 source = "embedded:sharing"
 grants = ["kv", "events", "mail"]
+[deployment.plugin.config]
+invites_per_hour = "100000"
 `
 
 // TestOutboxDrill has many invites delivered by a mail server that fails at random, and

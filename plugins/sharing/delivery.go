@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/binary"
 	"errors"
 	"strings"
 	"time"
@@ -130,6 +131,7 @@ func (v *invite) dispatch(texts *composer, t *ticket) error {
 	switch {
 	case err == nil:
 		v.status = statusQueued
+		return countDelivery(r, t.owner)
 	case errors.Is(err, abi.ErrDenied):
 		v.fail(undelivered(via))
 	case errors.Is(err, abi.ErrLimited):
@@ -141,6 +143,32 @@ func (v *invite) dispatch(texts *composer, t *ticket) error {
 		return err
 	}
 	return nil
+}
+
+// invitesPerHour is how many invites of an account the server delivers within an hour, if
+// the operator says nothing else.
+const invitesPerHour = 100
+
+// countDelivery counts an invite that the server delivers. Where anybody can have an
+// account, nobody should have the operator's mail server write to strangers without end.
+func countDelivery(r *guest.Request, account string) error {
+	kv, now := r.KV(), r.Time().UnixMilli()
+	key := accountKey(nil, keyDelivery, account)
+	value, _, err := kv.Get(key)
+	if err != nil {
+		return err
+	}
+	begun, count := now, int64(0)
+	if len(value) == 16 {
+		begun, count = int64(binary.BigEndian.Uint64(value)), int64(binary.BigEndian.Uint64(value[8:]))
+	}
+	if now < begun || now >= begun+hour {
+		begun, count = now, 0
+	}
+	if count >= setting(r, "invites_per_hour", invitesPerHour) {
+		return guest.Errorf(429, "throttled", "this server has delivered as many invites of yours as it does in an hour; try again later, or send the text yourself")
+	}
+	return kv.PutTTL(key, number(number(nil, uint64(begun)), uint64(count+1)), span(begun+hour-now))
 }
 
 func (v *invite) fail(detail string) { v.status, v.detail = statusFailed, detail }

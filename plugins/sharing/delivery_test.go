@@ -148,6 +148,41 @@ func TestOfAnInviteThatIsOneTooManyNothingIsKept(t *testing.T) {
 	}
 }
 
+func TestAnAccountHasSoManyInvitesDeliveredInAnHour(t *testing.T) {
+	d := newDesk(t)
+	d.Host.Settings["invites_per_hour"] = "2"
+	id := d.ticket()
+	invite := func(query string, status int) {
+		t.Helper()
+		if r := d.inviteBy(id, query); r.Status != status || status == 429 && r.Text("meta.error") != "throttled" {
+			t.Errorf("%s: got %s, want %d", query, r, status)
+		}
+	}
+	invite("type=email&send=server&address=a@example.com", 200)
+	d.Advance(30 * time.Minute)
+	d.Host.Undelivered = []string{"webhook:sms"}
+	invite("type=sms&send=server&address=555111", 200) // which fails, and is not delivered
+	invite("type=email&send=server&address=b@example.com", 200)
+	before := d.Host.Len()
+	invite("type=email&send=server&address=c@example.com", 429)
+	if d.Host.Len() != before || len(d.Host.Outbox) != 2 {
+		t.Errorf("%d entries more, %d dispatches", d.Host.Len()-before, len(d.Host.Outbox))
+	}
+	invite("type=email&send=client&address=c@example.com", 200)
+	invite("type=link", 200)
+	d.Advance(30*time.Minute - time.Second)
+	invite("type=email&send=server&address=d@example.com", 429)
+	d.Advance(time.Second)
+	id = d.ticket()
+	invite("type=email&send=server&address=d@example.com", 200)
+	// It is an account's limit, and not the server's.
+	invite("type=email&send=server&address=e@example.com", 200)
+	invite("type=email&send=server&address=f@example.com", 429)
+	d.Caller.Account = "bo"
+	id = d.ticket()
+	invite("type=email&send=server&address=f@example.com", 200)
+}
+
 func TestTheServerSendsToWhatLooksLikeAnAddress(t *testing.T) {
 	d := newDesk(t)
 	id := d.ticket()

@@ -24,6 +24,7 @@ import (
 //	v account code viewer        who is viewing now
 //	w code viewer                who has ever viewed
 //	n code shard                 how many have, and when last
+//	m account                    since when how many of its invites the server delivers
 const (
 	keyTicket   = 't'
 	keyActive   = 'a'
@@ -38,6 +39,7 @@ const (
 	keyViewing  = 'v'
 	keyViewer   = 'w'
 	keyViews    = 'n'
+	keyDelivery = 'm'
 )
 
 func number(b []byte, n uint64) []byte { return binary.BigEndian.AppendUint64(b, n) }

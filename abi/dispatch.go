@@ -98,7 +98,7 @@ func (d *Dispatch) check() error {
 		if len(f.text) < f.least || len(f.text) > f.most {
 			return fmt.Errorf("dispatch: %s of %d bytes: want %d to %d", f.name, len(f.text), f.least, f.most)
 		}
-		if !plainLine(f.text) {
+		if !PlainLine(f.text) {
 			return fmt.Errorf("dispatch: %s: want one line of text", f.name)
 		}
 	}
@@ -115,8 +115,9 @@ func (d *Dispatch) check() error {
 	return nil
 }
 
-// plainLine tells whether a text can stand in a header, or in a line of a log.
-func plainLine(s string) bool {
+// PlainLine tells whether a text can stand in a header, in a command, or in a line of a
+// log.
+func PlainLine(s string) bool {
 	for _, c := range s {
 		if c < ' ' || c == 0x7f || c >= 0x80 && c < 0xa0 || c == utf8.RuneError || c == '\u2028' || c == '\u2029' {
 			return false

@@ -176,7 +176,7 @@ func (s *Server) handle(ctx *fasthttp.RequestCtx) {
 		ctx.SetBodyString("ready\n")
 	case "/metrics":
 		ctx.SetContentType("text/plain; version=0.0.4; charset=utf-8")
-		if err := s.writeMetrics(ctx); err != nil {
+		if err := s.config.Gateway.WritePrometheus(ctx, s.metrics); err != nil {
 			ctx.ResetBody()
 			problem(ctx, 500, "internal", err.Error())
 		}

@@ -1,38 +1,21 @@
 package admin
 
 import (
-	"io"
 	"time"
 
 	"github.com/edgeset/edgeset/host/outbox"
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/common/expfmt"
 )
-
-// writeMetrics writes what is counted of the host, for Prometheus.
-func (s *Server) writeMetrics(w io.Writer) error {
-	if err := s.config.Gateway.WritePrometheus(w); err != nil || s.config.Outbox == nil {
-		return err
-	}
-	families, err := s.metrics.Gather()
-	if err != nil {
-		return err
-	}
-	encoder := expfmt.NewEncoder(w, expfmt.NewFormat(expfmt.TypeTextPlain))
-	for _, f := range families {
-		if err := encoder.Encode(f); err != nil {
-			return err
-		}
-	}
-	return nil
-}
 
 // deliveries collects what the outbox counts when it is asked for.
 type deliveries struct{ outbox Outbox }
 
+// newMetrics has what the outbox counts; o may be nil.
 func newMetrics(o Outbox) *prometheus.Registry {
 	r := prometheus.NewRegistry()
-	r.MustRegister(deliveries{o})
+	if o != nil {
+		r.MustRegister(deliveries{o})
+	}
 	return r
 }
 

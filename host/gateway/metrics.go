@@ -134,9 +134,9 @@ func (m *metrics) drop(s *site, now *service) {
 	}
 }
 
-// WritePrometheus writes the counters, and the state of the pools.
-func (g *Gateway) WritePrometheus(w io.Writer) error {
-	families, err := g.metrics.registry.Gather()
+// WritePrometheus writes the counters, the state of the pools, and what others count.
+func (g *Gateway) WritePrometheus(w io.Writer, others ...prometheus.Gatherer) error {
+	families, err := append(prometheus.Gatherers{g.metrics.registry}, others...).Gather()
 	if err != nil {
 		return err
 	}

@@ -34,12 +34,12 @@ const outcomePattern = "dispatch"
 
 // Channels implements outbox.Deployments: how the current version delivers.
 func (g *Gateway) Channels(deployment string) (ways outbox.Channels, limits outbox.Limits, done func(), served bool) {
-	x := exchange{gateway: g}
-	if !x.enter(func(t *table) *service { return t.byName(deployment) }) {
+	svc := g.enter(func(t *table) *service { return t.byName(deployment) })
+	if svc == nil {
 		return nil, limits, nil, false
 	}
-	s := x.site
-	return s.deployment.Channels, s.deployment.Spec.Delivery(), s.leave, true
+	d := svc.deployment
+	return d.Channels, d.Spec.Delivery(), svc.site.leave, true
 }
 
 // errUntold is why a plugin has not been told an outcome: the answer says more.

@@ -99,20 +99,27 @@ func (g *Gateway) Drain(ctx context.Context, d *deploy.Deployment) error {
 	}
 }
 
-// enter has the request answered by the current version of what find finds; it fails if
-// there is nothing.
-func (x *exchange) enter(find func(*table) *service) bool {
+// enter returns what find finds, whose current version stays until its site is left; nil
+// if there is nothing.
+func (g *Gateway) enter(find func(*table) *service) *service {
 	for {
-		svc := find(x.gateway.table.Load())
-		if svc == nil {
-			return false
-		}
-		if svc.site.enter() {
-			x.service, x.site, x.entered = svc, svc.site, true
-			return true
+		svc := find(g.table.Load())
+		if svc == nil || svc.site.enter() {
+			return svc
 		}
 		// It has been retired since, and so the next table is there.
 	}
+}
+
+// enter has the request answered by the current version of what find finds; it fails if
+// there is nothing.
+func (x *exchange) enter(find func(*table) *service) bool {
+	svc := x.gateway.enter(find)
+	if svc == nil {
+		return false
+	}
+	x.service, x.site, x.entered = svc, svc.site, true
+	return true
 }
 
 // leave ends what enter has begun.

@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"golang.org/x/net/idna"
+
+	"github.com/edgeset/edgeset/abi"
 )
 
 const (
@@ -17,7 +19,7 @@ const (
 // parseFrom reads the address of a sender, which may have a name.
 func parseFrom(from string) (*netmail.Address, error) {
 	a, err := netmail.ParseAddress(from)
-	if err != nil || !plainLine(from) {
+	if err != nil || !abi.PlainLine(from) {
 		return nil, fmt.Errorf(`mail from %.100q: want an address such as "Name <address@example.com>"`, from)
 	}
 	a.Address, err = checkAddress(a.Address)
@@ -29,7 +31,7 @@ func parseFrom(from string) (*netmail.Address, error) {
 
 // parseRecipient reads the address of a recipient, which stands alone.
 func parseRecipient(to string) (string, error) {
-	if a, err := netmail.ParseAddress(to); err == nil && plainLine(to) &&
+	if a, err := netmail.ParseAddress(to); err == nil && abi.PlainLine(to) &&
 		(a.Address == to || envelope(a.Address) == "<"+to+">") {
 		if address, err := checkAddress(a.Address); err == nil {
 			return address, nil
@@ -74,11 +76,4 @@ func isASCII(s string) bool {
 		}
 	}
 	return true
-}
-
-// plainLine tells whether a text can stand in a header or a command.
-func plainLine(s string) bool {
-	return !strings.ContainsFunc(s, func(c rune) bool {
-		return c < ' ' || c >= 0x7f && c < 0xa0 || c == '\uFFFD' || c == '\u2028' || c == '\u2029'
-	})
 }

@@ -10,6 +10,7 @@ import (
 
 	gomail "github.com/wneessen/go-mail"
 
+	"github.com/edgeset/edgeset/abi"
 	"github.com/edgeset/edgeset/host/outbox"
 )
 
@@ -17,7 +18,7 @@ import (
 // the same in each attempt, but for the boundary between its parts.
 func compose(from *netmail.Address, to string, m *outbox.Message) ([]byte, error) {
 	for _, f := range []struct{ name, text string }{{"sender", m.Sender}, {"subject", m.Subject}, {"locale", m.Locale}} {
-		if !plainLine(f.text) {
+		if !abi.PlainLine(f.text) {
 			return nil, fmt.Errorf("%s %.60q: want one line of text", f.name, f.text)
 		}
 	}

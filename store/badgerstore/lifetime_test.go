@@ -1,9 +1,11 @@
 package badgerstore
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -303,12 +305,19 @@ func TestFilesThatAKillHasLeftEmptyDoNotKeepAStoreFromOpening(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	var log bytes.Buffer
+	options.Logger = slog.New(slog.NewTextHandler(&log, nil))
 	s, err := Open(options)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer s.Close()
 	if !has(t, s, "a", "k") {
 		t.Error("what was written is gone")
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+	if log.Len() > 0 {
+		t.Errorf("a start after a kill alarms its operator:\n%s", &log)
 	}
 }

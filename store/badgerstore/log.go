@@ -22,9 +22,17 @@ var _ badger.Logger = logSink{}
 // says that an fsync failed. The write that asked for it succeeds all the same.
 const valueLogUnsynced = "Error while curlf sync: %v\n"
 
+// openFailed is the format of the message with which Badger tells of an error that it
+// also returns. Open tells of it, or opens once more.
+const openFailed = "Received err: %v. Cleaning up..."
+
 func (s logSink) Errorf(format string, args ...any) {
-	if format == valueLogUnsynced {
+	switch format {
+	case valueLogUnsynced:
 		s.unsynced()
+	case openFailed:
+		s.Debugf(format, args...)
+		return
 	}
 	s.log.Error("badger: " + strings.TrimSpace(fmt.Sprintf(format, args...)))
 }

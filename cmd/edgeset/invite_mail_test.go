@@ -106,6 +106,27 @@ func TestAnInviteArrivesByMailAndItsLinkOpens(t *testing.T) {
 	}
 }
 
+// Who says nothing else of a ticket is named in the mail as the account is.
+func TestAMailNamesTheAccountOfItsSharer(t *testing.T) {
+	t.Parallel()
+	mails := outboxtest.StartMail(t, outboxtest.MailOptions{})
+	s := siteOf(t, "", "--smtp-url", mails.URL(), "--mail-from", "no-reply@edge.example")
+	ann := s.client().newUser(s.newApp())
+	for to, c := range map[string]struct{ name, says string }{
+		"bo@example.com": {"", "Someone"}, "cy@example.com": {"Ann O'Hara", "Ann O'Hara"}, "dee@example.com": {"Änne", "Änne"},
+	} {
+		ann.post("/v2/users/self/update", "name", c.name)
+		ann.post("/v2/tickets/"+ann.newTicket()+"/create_invite", "type", "email", "send", "server", "address", to, "locale", "en")
+		letter, err := mails.WaitMail(to).Read()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, want := letter.Subject(), c.says+" is sharing their location with you"; got != want {
+			t.Errorf("subject %q, want %q", got, want)
+		}
+	}
+}
+
 func TestWithoutAMailServerInvitesSayThatNothingIsSent(t *testing.T) {
 	t.Parallel()
 	s := siteOf(t, "")

@@ -77,6 +77,26 @@ func (d *desk) invite(ticket string) string {
 
 func (d *desk) ms() int64 { return d.Host.Now.UnixMilli() }
 
+// A ticket carries the name of its sharer's account, until the sharer says another.
+func TestATicketHasTheNameOfItsSharer(t *testing.T) {
+	d := newDesk(t)
+	d.Caller.Name = "Änne O'Hara"
+	id := d.ticket()
+	shows := func(want string) {
+		t.Helper()
+		got := d.ok(d.nobody("invites/"+d.invite(id), "")).Text("response.properties")
+		if !strings.Contains(got, "n:owner") || strings.Contains(got, "n:name") != (want != "") || !strings.Contains(got, "v:"+want) {
+			t.Errorf("got %s, want the name %q", got, want)
+		}
+	}
+	shows("Änne O'Hara")
+	d.property(id, "name", "Ann")
+	shows("Ann")
+	d.Caller.Name = ""
+	id = d.ticket()
+	shows("")
+}
+
 func TestCreateTicket(t *testing.T) {
 	d := newDesk(t)
 	r := d.ok(d.Do(guesttest.Request{Method: "POST", Path: "/v2/users/self/create_ticket", Form: url.Values{"duration": {"60000"}}}))

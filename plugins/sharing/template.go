@@ -188,9 +188,7 @@ func (c *composer) load(t *ticket) error {
 	}
 	text := func(row abi.Value) string { s, _ := row.Get("v").Text(); return s }
 	c.ticket = t.id
-	if c.sender = oneLine(text(rows[0]), maxSender); c.sender == "" {
-		c.sender = oneLine(c.r.Caller().Name, maxSender)
-	}
+	c.sender = oneLine(text(rows[0]), maxSender)
 	c.message = text(rows[1])
 	return nil
 }

@@ -49,7 +49,23 @@ func createTicket(w *guest.Response, r *guest.Request) error {
 	if err := kv.PutTTL(t.listedKey(), nil, t.keepAll(now)); err != nil {
 		return err
 	}
+	if err := t.introduce(r); err != nil {
+		return err
+	}
 	return answerTicket(w, r, t, false, false)
+}
+
+// introduce gives a new ticket the name of its sharer's account, if that has one, as
+// a property that the sharer may replace.
+func (t *ticket) introduce(r *guest.Request) error {
+	name := r.Caller().Name
+	if name == "" {
+		return nil
+	}
+	var value abi.Writer
+	value.Text(name)
+	_, err := t.storeRows(r, []row{{t: t.start, name: propName, value: value.Value()}})
+	return err
 }
 
 // durationOf reads the parameter duration, which must be there.

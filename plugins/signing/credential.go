@@ -44,9 +44,9 @@ func authenticate(r *guest.Request, c abi.Credential) (abi.Caller, error) {
 	return checkSignature(r, c)
 }
 
-// checkToken finds out who presents a token. It reads two entries, and the host
-// may keep the answer until one of them changes; the account is not among them,
-// so that a new name costs nobody anything.
+// checkToken finds out who presents a token. The host may keep the answer until one
+// of the three entries changes that it reads: token, application, and the account,
+// for the name that others see.
 func checkToken(r *guest.Request, c abi.Credential) (nobody abi.Caller, err error) {
 	t, err := findToken(r.KV(), c.Value)
 	if err != nil {
@@ -68,7 +68,16 @@ func checkToken(r *guest.Request, c abi.Credential) (nobody abi.Caller, err erro
 	if err := a.admits(schemeToken, &c); err != nil {
 		return nobody, err
 	}
-	caller := abi.Caller{Account: t.account, App: t.app, Proof: tokenProof, Token: t.id, Expires: t.expires}
+	who, found, err := findAccount(r.KV(), t.account)
+	if err != nil {
+		return nobody, err
+	}
+	if !found {
+		return nobody, errToken
+	}
+	caller := abi.Caller{
+		Account: t.account, App: t.app, Proof: tokenProof, Token: t.id, Expires: t.expires, Name: who.publicName(),
+	}
 	caller.Limit, caller.Window, err = a.limit(r)
 	return caller, err
 }

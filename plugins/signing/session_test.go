@@ -43,6 +43,21 @@ func TestOthersSeeTheNickname(t *testing.T) {
 	}
 }
 
+// So do other plugins, as soon as the account's holder has another.
+func TestATokenTellsTheName(t *testing.T) {
+	b := newBench(t)
+	b.create("ann", "correct horse")
+	secret, ann := b.session("ann", "correct horse", "phone")
+	for _, name := range []string{"", "Änne", "Ann O'Hara", ""} {
+		if r := b.post(ann, "/v2/users/self/update", "name", name); r.Status != 200 {
+			t.Fatal(r)
+		}
+		if caller, err := b.Authenticate(tokenProof, secret); err != nil || caller.Name != name {
+			t.Errorf("got %+v, %v, want the name %q", caller, err, name)
+		}
+	}
+}
+
 func TestSessionAndTokenAreNotEachOther(t *testing.T) {
 	b := newBench(t)
 	v := b.visitor()

@@ -126,7 +126,9 @@ async function start({duration, name, avatar, message, destination}) {
 	show("sharing");
 	const share = live.begin(ticket, {name, avatar, destination});
 	for (const [property, value] of Object.entries({name, avatar, message, destination})) {
-		if (value) share.setProperty(property, value);
+		// The server has given the ticket the account's name already: who has cleared the
+		// field wants none.
+		if (value || property === "name") share.setProperty(property, value);
 	}
 	live.use(source);
 	announce("You are sharing now.");

@@ -247,11 +247,12 @@ func micros(n, unit int64) int64 {
 func whoami(w *guest.Response, r *guest.Request) error {
 	c := r.Caller()
 	name := c.Name
-	if name == "" {
-		var err error
-		if name, err = callerName(r.KV(), c); err != nil {
+	if c.Account == "" {
+		a, _, err := findApp(r.KV(), c.App)
+		if err != nil {
 			return err
 		}
+		name = a.name
 	}
 	v := w.Value()
 	v.Map()
@@ -267,16 +268,6 @@ func whoami(w *guest.Response, r *guest.Request) error {
 	}
 	v.End()
 	return nil
-}
-
-// callerName is that of the account or, if there is none, of the application.
-func callerName(kv *guest.KV, c *abi.Caller) (string, error) {
-	if c.Account == "" {
-		a, _, err := findApp(kv, c.App)
-		return a.name, err
-	}
-	a, _, err := findAccount(kv, c.Account)
-	return a.name, err
 }
 
 // isRefusal tells a refusal from a failure of the host.

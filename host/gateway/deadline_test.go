@@ -11,6 +11,7 @@ import (
 
 	"github.com/edgeset/edgeset/host/deploy"
 	"github.com/edgeset/edgeset/host/engine"
+	"github.com/edgeset/edgeset/store"
 )
 
 // runaway is a deployment of a plugin that takes as long as it can.
@@ -158,7 +159,7 @@ func TestADeadlineCoversRepeatedRuns(t *testing.T) {
 	d := &disputed{Store: r.store}
 	r.gateway.store = d
 	r.do("POST /t/count", "").wants(504)
-	if n := d.runs.Load(); n == maxRuns {
+	if n := d.runs.Load(); n == store.MaxRuns {
 		t.Errorf("it was run %d times", n)
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/edgeset/edgeset/abi"
 	"github.com/edgeset/edgeset/host/deploy"
@@ -52,7 +51,7 @@ func (g *Gateway) Tell(ctx context.Context, deployment, plugin string, o *abi.Ou
 	case svc == nil:
 		return fmt.Errorf("%w: deployment %q is not served", errUntold, deployment)
 	case svc.outcomes[plugin] == nil:
-		return g.settle(ctx, deployment, settle)
+		return store.Repeat(ctx, g.store, deployment, settle)
 	}
 	var err error
 	c := newEventCtx(peer{})
@@ -97,21 +96,6 @@ func (x *exchange) tell(deployment, plugin string, o *abi.Outcome, settle func(s
 		x.render() // nothing was kept
 	}
 	return nil
-}
-
-// settle makes a transaction of settle alone.
-func (g *Gateway) settle(ctx context.Context, space string, settle func(store.Txn) error) error {
-	for run := 1; ; run++ {
-		err := g.store.Update(ctx, space, settle)
-		if !errors.Is(err, store.ErrConflict) || run == maxRuns {
-			return err
-		}
-		select {
-		case <-time.After(time.Duration(run) * time.Millisecond):
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
-	}
 }
 
 var _ outbox.Deployments = (*Gateway)(nil)

@@ -84,11 +84,11 @@ func (x *exchange) keepCheck(space string) error {
 			x.forget(x.check.Writes)
 			x.check.Delivered()
 		}
-		if !errors.Is(err, store.ErrConflict) || run == maxRuns {
+		if !errors.Is(err, store.ErrConflict) || run == store.MaxRuns {
 			return err
 		}
 		x.retries++
-		if err := x.backOff(run); err != nil {
+		if err := store.BackOff(&x.life, run); err != nil {
 			return err
 		}
 	}

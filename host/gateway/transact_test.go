@@ -136,8 +136,8 @@ func TestARequestIsNotRunForEver(t *testing.T) {
 	if got.header.Get("Retry-After") != "1" || got.field("fault") != "busy" {
 		t.Errorf("%v %s", got.header, got.body)
 	}
-	if n := d.runs.Load(); n != maxRuns {
-		t.Errorf("%d runs, want %d", n, maxRuns)
+	if n := d.runs.Load(); n != store.MaxRuns {
+		t.Errorf("%d runs, want %d", n, store.MaxRuns)
 	}
 }
 

@@ -3,19 +3,11 @@ package gateway
 import (
 	"errors"
 	"fmt"
-	"math/rand/v2"
-	"time"
 
 	"github.com/edgeset/edgeset/abi"
 	"github.com/edgeset/edgeset/host/edge"
 	"github.com/edgeset/edgeset/store"
 )
-
-// maxRuns bounds how often a request is run before it is given up. One that
-// reads what others write in every group of commits, as a viewer who is counted
-// does beside uploads without a pause, loses most of the time; with the pauses
-// between its runs, so many take half a second.
-const maxRuns = 20
 
 // errRefused rolls a transaction back whose plugin answered with an error. The
 // answer is kept.
@@ -61,9 +53,9 @@ func (x *exchange) commit() error {
 				return err
 			}
 			run-- // it has met nobody
-		case errors.Is(err, store.ErrConflict) && run < maxRuns:
+		case errors.Is(err, store.ErrConflict) && run < store.MaxRuns:
 			x.retries++
-			if err := x.backOff(run); err != nil {
+			if err := store.BackOff(&x.life, run); err != nil {
 				return err
 			}
 		default:
@@ -117,22 +109,6 @@ func (x *exchange) update(space string, run int) error {
 		return err
 	}
 	return x.gateway.store.Update(&x.life, space, x.run)
-}
-
-// backOff lets a request that keeps meeting others wait for a moment: not at
-// all at first, since the other one is through by then, and then it has its
-// path to itself.
-func (x *exchange) backOff(run int) error {
-	if run <= patience {
-		return nil
-	}
-	limit := min(time.Millisecond<<(run-patience-1), 50*time.Millisecond)
-	select {
-	case <-time.After(rand.N(limit) + limit/2):
-		return nil
-	case <-x.life.Done():
-		return x.life.Err()
-	}
 }
 
 // transact is one run.

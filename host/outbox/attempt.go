@@ -228,48 +228,35 @@ func (o *Outbox) read(ctx context.Context, deployment string, d id) (r *record, 
 	return r, err
 }
 
-const maxRuns = 20 // of a transaction that conflicts
-
 // change has fn change entries, those that are there, in a transaction. fn tells whether
 // it has.
 func (o *Outbox) change(ctx context.Context, deployment string, ids []id, fn func(*record) (bool, error)) error {
 	type pair struct{ before, after *record }
 	var changed []pair
-	var err error
-	for run := 1; ; run++ {
+	err := store.Repeat(ctx, o.config.Store, deployment, func(txn store.Txn) error {
 		changed = changed[:0]
-		err = o.config.Store.Update(ctx, deployment, func(txn store.Txn) error {
-			for _, d := range ids {
-				r, err := load(txn, d)
+		for _, d := range ids {
+			r, err := load(txn, d)
+			if err != nil {
+				return err
+			}
+			if r == nil {
+				continue
+			}
+			before := *r
+			if ok, err := fn(r); err != nil || !ok {
 				if err != nil {
 					return err
 				}
-				if r == nil {
-					continue
-				}
-				before := *r
-				if ok, err := fn(r); err != nil || !ok {
-					if err != nil {
-						return err
-					}
-					continue
-				}
-				if err := r.save(txn, &before, o.config.keep); err != nil {
-					return err
-				}
-				changed = append(changed, pair{&before, r})
+				continue
 			}
-			return nil
-		})
-		if !errors.Is(err, store.ErrConflict) || run == maxRuns {
-			break
+			if err := r.save(txn, &before, o.config.keep); err != nil {
+				return err
+			}
+			changed = append(changed, pair{&before, r})
 		}
-		select {
-		case <-time.After(time.Duration(run) * time.Millisecond):
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
+		return nil
+	})
 	if err != nil {
 		return err
 	}

@@ -48,10 +48,6 @@ const keptVersions = 100
 // keptEntries bounds the audit log.
 const keptEntries = 10_000
 
-// maxRuns bounds how often a change of the records is tried. Only secrets are written
-// beside it.
-const maxRuns = 100
-
 func versionKey(name string, number int) []byte {
 	return binary.BigEndian.AppendUint64([]byte(versionPrefix+name+"\x00"), uint64(number))
 }
@@ -97,15 +93,10 @@ func (c *Controller) write(ctx context.Context, w *writing) error {
 	return err
 }
 
-// update is Store.Update in the host's space, until it meets nobody. What has become of
-// a commit that failed is found out by reading, when the host is started again.
+// update commits to the host's space. What has become of a commit that failed is found
+// out by reading, when the host is started again.
 func (c *Controller) update(ctx context.Context, fn func(store.Txn) error) error {
-	for run := 1; ; run++ {
-		err := c.config.Store.Update(ctx, store.HostSpace, fn)
-		if !errors.Is(err, store.ErrConflict) || run == maxRuns {
-			return err
-		}
-	}
+	return store.Repeat(ctx, c.config.Store, store.HostSpace, fn)
 }
 
 func put(txn store.Txn, key []byte, value any) error {

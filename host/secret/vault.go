@@ -31,9 +31,6 @@ const MaxValue = 64 << 10
 // maxName bounds each part of what a secret is called.
 const maxName = 64
 
-// maxRuns bounds how often a change is tried when others change the same.
-const maxRuns = 100
-
 var (
 	// ErrKey is wrapped by New and Set if the store holds secrets of another key.
 	ErrKey = errors.New("the secrets in the store were encrypted with another key: want the one of " + KeyEnv + " or " + keyFile)
@@ -102,7 +99,7 @@ func (v *Vault) Set(ctx context.Context, deployment, plugin, name, value string)
 	if !utf8.ValidString(value) {
 		return 0, wrong(fmt.Errorf("%w: value is not UTF-8: want text, such as the base64 of bytes", ErrInvalid))
 	}
-	err = v.update(ctx, func(tx store.Txn) error {
+	err = store.Repeat(ctx, v.store, hostSpace, func(tx store.Txn) error {
 		keyKnown, err := v.check(tx)
 		if err != nil {
 			return err
@@ -136,7 +133,7 @@ func (v *Vault) Delete(ctx context.Context, deployment, plugin, name string) (fo
 	if err := validNames(deployment, nameOf(plugin), name); err != nil {
 		return false, wrong(err)
 	}
-	err = v.update(ctx, func(tx store.Txn) error {
+	err = store.Repeat(ctx, v.store, hostSpace, func(tx store.Txn) error {
 		before, there, err := get(tx, deployment, plugin, name)
 		if errors.Is(err, errRecord) {
 			found = true
@@ -221,16 +218,6 @@ func (v *Vault) Values(ctx context.Context, deployment, plugin string, names []s
 		return nil, nil, fmt.Errorf("secret: %w", err)
 	}
 	return values, revisions, nil
-}
-
-// update runs a transaction again while others get in its way.
-func (v *Vault) update(ctx context.Context, fn func(store.Txn) error) error {
-	for run := 1; ; run++ {
-		err := v.store.Update(ctx, hostSpace, fn)
-		if !errors.Is(err, store.ErrConflict) || run == maxRuns {
-			return err
-		}
-	}
 }
 
 // seal appends the encrypted text to head: nonce and ciphertext. context is what

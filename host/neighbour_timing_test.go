@@ -57,31 +57,36 @@ func BenchmarkNeighbours(b *testing.B) {
 		{"refused", map[string]string{"loop.test": "/b/none", "eat.test": "/b/none", "trap.test": "/b/none"}},
 	} {
 		b.Run(set.name, func(b *testing.B) {
-			const rounds, part = 21, 300 * time.Millisecond
-			var p50, p99, rate, perCore [2][]float64 // alone, and beside the others
+			const blocks, rounds, part = 4, 5, 500 * time.Millisecond
+			var answers [2]load.Result // alone, and beside the others
+			var rate, perCore [2][]float64
 			var others, failed float64
-			for range rounds {
+			for range blocks {
 				for beside := range 2 {
 					wait := func() float64 { return 0 }
 					if beside == 1 {
-						wait = s.bother(set.paths, 3*part)
+						wait = s.bother(set.paths, (2*rounds+1)*part)
 						time.Sleep(part / 2) // they have used up what was saved up for them
 					}
-					r := s.open(third, part)
-					p50[beside], p99[beside] = append(p50[beside], ms(r.Latency.P50)), append(p99[beside], ms(r.Latency.P99))
-					failed += float64(r.Sent + r.Unsent - r.OK)
-					cpu := s.computed()
-					rate[beside] = append(rate[beside], s.closed(part))
-					perCore[beside] = append(perCore[beside], rate[beside][len(rate[beside])-1]*part.Seconds()/(s.computed()-cpu).Seconds())
+					for range rounds {
+						r := s.open(third, part)
+						answers[beside].Add(r)
+						failed += float64(r.Sent + r.Unsent - r.OK)
+						cpu := s.computed()
+						n := s.closed(part)
+						rate[beside] = append(rate[beside], n)
+						perCore[beside] = append(perCore[beside], n*part.Seconds()/(s.computed()-cpu).Seconds())
+					}
 					others = max(others, wait())
 				}
+				time.Sleep(bullied + part) // the others' last calls are over
 			}
 			b.Logf("at %.0f/s; the others were answered %.0f times a second; %.0f requests failed", third, others, failed)
 			for beside, name := range []string{"alone", "beside"} {
-				b.Logf("%s: p50 %.3f ms, p99 %.3f ms, %.0f/s, %.0f a core; p99 %.1f, rates %.0f", name, bench.Median(p50[beside]),
-					bench.Median(p99[beside]), bench.Median(rate[beside]), bench.Median(perCore[beside]), p99[beside], rate[beside])
+				b.Logf("%s: %v; %.0f/s, %.0f a core; rates %.0f", name, answers[beside].Latency,
+					bench.Median(rate[beside]), bench.Median(perCore[beside]), rate[beside])
 			}
-			bench.Report(b, "neighbours/"+set.name+"/p99", "alone", "ms", bench.Median(p99[1]), bench.Median(p99[0]), bench.Smaller)
+			bench.Report(b, "neighbours/"+set.name+"/p99", "alone", "ms", ms(answers[1].Latency.P99), ms(answers[0].Latency.P99), bench.Smaller)
 			bench.Report(b, "neighbours/"+set.name+"/throughput", "alone", "1/s", bench.Median(rate[1]), bench.Median(rate[0]), bench.Larger)
 			bench.Report(b, "neighbours/"+set.name+"/requests_a_core", "alone", "1/core-s", bench.Median(perCore[1]), bench.Median(perCore[0]), bench.Larger)
 		})
@@ -124,7 +129,7 @@ func serveNeighbours(dir string) (err error) {
 	}}}
 	for _, name := range []string{"loop", "eat", "trap"} {
 		specs = append(specs, deploy.Spec{Name: name, Hosts: []string{name + ".test"}, Plugins: []deploy.PluginSpec{
-			{Name: "bully", Source: "embedded:bully", Grants: grants},
+			{Name: "bully", Source: "embedded:bully", Grants: grants, Deadline: deploy.Duration(bullied)},
 		}})
 	}
 	loader := deploy.Loader{Engine: e, Embedded: os.DirFS(dir), Log: quiet}
@@ -300,8 +305,12 @@ func (s *neighbourhood) clients(n int, until time.Time, ask func(*fasthttp.HostC
 	all.Wait()
 }
 
-// bothering is how many clients ask a bad neighbour.
-const bothering = 4
+const (
+	// bothering is how many clients ask a bad neighbour.
+	bothering = 4
+	// bullied is how long a call of one may take.
+	bullied = 2 * time.Second
+)
 
 // bother has clients ask hosts for a path each, again and again, for some time. The
 // function that it returns waits for their end and tells how many answers a second

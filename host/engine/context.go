@@ -24,6 +24,7 @@ type callContext struct {
 	tenant   *Tenant
 	at       time.Time     // when the guest last refuelled during the call
 	computed time.Duration // until then
+	owed     time.Duration // of that, what its tenant pays for with its credit
 	extra    time.Duration // that the system has computed for it since
 	turn     turn
 }
@@ -47,7 +48,7 @@ type callContextKey struct{}
 
 func (c *callContext) begin(ctx context.Context, state any) {
 	c.parent, c.state, c.spent = ctx, state, 0
-	c.at, c.computed, c.extra = time.Time{}, 0, 0
+	c.at, c.computed, c.owed, c.extra = time.Time{}, 0, 0, 0
 	c.deadline, c.limited = ctx.Deadline()
 }
 
@@ -59,7 +60,8 @@ func (c *callContext) end() {
 }
 
 // makeWay waits for the turn to do work for the guest, if its tenant has to make
-// way for others; charge has the tenant pay for it.
+// way for others; charge has the tenant pay for what it took, and owe what it counts
+// as beside others.
 func (c *callContext) makeWay() error {
 	now := time.Now()
 	if !c.tenant.makesWay(now) {
@@ -69,12 +71,12 @@ func (c *callContext) makeWay() error {
 	return err
 }
 
-func (c *callContext) charge(d time.Duration) {
+func (c *callContext) charge(spent, owed time.Duration) {
 	now := time.Now()
-	c.tenant.spend(d, 0, now)
-	c.tenant.owe(d, now)
+	c.tenant.spend(spent, 0, now)
+	c.tenant.owe(owed, now)
 	if c.turn.used {
-		c.tenant.turns.note(c, d, now)
+		c.tenant.turns.note(c, spent, owed, now)
 	}
 }
 

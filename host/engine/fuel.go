@@ -73,15 +73,21 @@ func (c *callContext) account(fuel int64, now time.Time) (waited bool, err error
 		waited = true
 		_, err = c.pause(w, nil)
 	}
-	if c.computed < longCall || err != nil {
+	if err != nil || !c.isLong(now) {
 		return waited, err
 	}
-	t.owe(d, now)
+	t.owe(c.computed-c.owed, now)
+	c.owed = c.computed
 	if !t.makesWay(now) {
 		return waited, nil
 	}
 	paused, err := t.turns.pass(c, d, now)
 	return waited || paused, err
+}
+
+// isLong tells whether a call computes for so long that its tenant owes for it.
+func (c *callContext) isLong(now time.Time) bool {
+	return c.computed >= longCall || c.owed > 0 || c.computed >= briefCall && c.tenant.makesWay(now)
 }
 
 const (

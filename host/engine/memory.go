@@ -85,7 +85,7 @@ func (l *linear) Reallocate(size uint64) []byte {
 
 // bytesPerNano is how much memory the system makes ready in a nanosecond, when it
 // is first touched, and takes back. No fuel pays for that.
-const bytesPerNano = 8
+const bytesPerNano = 2
 
 // Free implements experimental.LinearMemory.
 func (l *linear) Free() {

@@ -145,13 +145,19 @@ func (p *pool) startInTurn(ctx context.Context) (*instance, error) {
 	begin := time.Now()
 	i, err := p.start(ctx)
 	// A guest that needs longer than that to start is charged as it runs.
-	c.charge(min(time.Since(begin), longCall) + time.Duration(broken)*trapTime)
+	spent := min(time.Since(begin), longCall) + time.Duration(broken)*trapTime
+	c.charge(spent, spent+time.Duration(broken)*trapDebt)
 	return i, err
 }
 
-// trapTime is about how long it takes to find out where a guest trapped, and to
-// free it.
-const trapTime = 700 * time.Microsecond
+const (
+	// trapTime is about how long it takes to find out where a guest trapped, and to
+	// free it.
+	trapTime = 700 * time.Microsecond
+	// trapDebt is what its tenant owes beyond that: nothing of it makes way in
+	// slices, as a guest does, so it has to be rare where others need the cores.
+	trapDebt = 10 * time.Millisecond
+)
 
 // put takes an instance back.
 func (p *pool) put(i *instance) {

@@ -8,8 +8,10 @@ import (
 
 // How long calls make way.
 const (
-	// longCall is how long a call computes until it is a long one.
-	longCall = 5 * time.Millisecond
+	// longCall is how long a call computes until it is a long one, and briefCall
+	// how long if its tenant has used up its credit.
+	longCall  = 5 * time.Millisecond
+	briefCall = time.Millisecond
 	// creditBound is how much computing a tenant saves up for its long calls.
 	creditBound = 100 * time.Millisecond
 	// creditShare, of all cores, flows into the credit of all tenants together.
@@ -39,7 +41,7 @@ const (
 // every 10 ms. So a tenant whose plugin computes for ever in a few calls takes
 // everything from one that answers a thousand small ones. A call is not held up
 // for the first longCall of its computing, nor is a long one as long as its
-// tenant has credit. Beyond that it needs a turn; there are as many turns as the
+// tenant has credit; if it has none, a call may still be as long as briefCall. Beyond that it needs a turn; there are as many turns as the
 // pace says, and the next goes to the tenant that has used them least.
 type turns struct {
 	cores       int
@@ -191,7 +193,7 @@ func (s *turns) pass(c *callContext, d time.Duration, now time.Time) (waited boo
 		t.used = max(t.used, s.clock)
 	}
 	c.tenant.worked = now
-	s.count(c, d, now)
+	s.count(c, d, d, now)
 	s.look(now)
 	n, quantum := s.slots()
 	if c.turn.held && len(s.holders) <= n && now.Sub(c.turn.began) < quantum {
@@ -219,18 +221,18 @@ func (s *turns) pass(c *callContext, d time.Duration, now time.Time) (waited boo
 	return false, nil
 }
 
-// note counts what was computed in a turn.
-func (s *turns) note(c *callContext, d time.Duration, now time.Time) {
+// note counts what was computed in a turn, and what its tenant owes for it.
+func (s *turns) note(c *callContext, d, owed time.Duration, now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.count(c, d, now)
+	s.count(c, d, owed, now)
 }
 
-func (s *turns) count(c *callContext, d time.Duration, now time.Time) {
+func (s *turns) count(c *callContext, d, owed time.Duration, now time.Time) {
 	if c.turn.held {
-		c.tenant.used += d
 		s.worked += d
-		s.budget.take(d.Seconds(), now)
+		c.tenant.used += owed
+		s.budget.take(owed.Seconds(), now)
 	}
 }
 

@@ -213,3 +213,75 @@ func TestATurnIsLostByWhoIsNotSeen(t *testing.T) {
 		p.end()
 	})
 }
+
+// Calls that are short for others are long ones of a tenant that has used up its
+// credit, and it pays for all of a long one.
+func TestWhoHasNoCreditMakesWaySooner(t *testing.T) {
+	now := time.Now()
+	for _, c := range []struct {
+		computed time.Duration
+		owes     bool
+		long     bool
+	}{
+		{briefCall - 1, false, false}, {briefCall, false, false}, {longCall - 1, false, false}, {longCall, false, true},
+		{briefCall - 1, true, false}, {briefCall, true, true}, {longCall, true, true},
+	} {
+		p := newPlay(t, 1)
+		tenant := p.tenant()
+		if c.owes {
+			tenant.owe(time.Hour, now)
+		}
+		call := &callContext{tenant: tenant, computed: c.computed}
+		if got := call.isLong(now); got != c.long {
+			t.Errorf("%+v: long %v", c, got)
+		}
+	}
+	p := newPlay(t, 1)
+	p.turns.pace = paceFree
+	tenant := p.tenant()
+	call := &callContext{tenant: tenant, at: now, computed: longCall - time.Millisecond, extra: time.Millisecond}
+	full := tenant.credit.full(now)
+	if _, err := call.account(0, now); err != nil {
+		t.Fatal(err)
+	}
+	if owed := time.Duration((full - tenant.credit.full(now)) * float64(creditBound)); owed < longCall-time.Microsecond || owed > longCall+time.Microsecond {
+		t.Errorf("it owes %v for a call of %v", owed, longCall)
+	}
+}
+
+// Where others need the cores, a tenant whose guests trap starts few in their place.
+func TestWhoTrapsStartsRarelyBesideOthers(t *testing.T) {
+	starts := func(others time.Duration) (n int) {
+		synctest.Test(t, func(t *testing.T) {
+			p := newPlay(t, 2)
+			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+			defer cancel()
+			if good := p.tenant(); others > 0 {
+				p.call(ctx, good, others)
+			}
+			trapping := newPool(1, 1)
+			trapping.tenant = p.tenant()
+			start := trapping.start
+			trapping.start = func(ctx context.Context) (*instance, error) {
+				n++
+				p.cpu.Add(int64(trapTime))
+				time.Sleep(trapTime)
+				return start(ctx)
+			}
+			for ctx.Err() == nil {
+				i, err := trapping.take(ctx, false)
+				if err != nil {
+					break
+				}
+				i.broken = true
+				trapping.put(i)
+			}
+			cancel()
+			p.end()
+		})
+		return n
+	}
+	if alone, beside := starts(0), starts(700*time.Microsecond); alone < 1000 || beside < 20 || beside > 200 {
+		t.Errorf("%d guests were started alone, and %d beside one that needs the cores", alone, beside)
+	}
+}

@@ -31,6 +31,19 @@ type Result struct {
 // there were none.
 type Latency struct {
 	P50, P90, P99, P999, Max time.Duration
+
+	counts *hdrhistogram.Histogram // nil: none
+}
+
+// add makes l the distribution of the values of both.
+func (l *Latency) add(other *Latency) {
+	sum := newHistogram()
+	for _, part := range [...]*Latency{l, other} {
+		if part.counts != nil {
+			sum.Merge(part.counts)
+		}
+	}
+	*l = summary(sum)
 }
 
 func (l Latency) String() string {
@@ -49,6 +62,25 @@ const (
 	longest = 10 * time.Minute
 )
 
+// Add makes r the result of both runs, one after the other.
+func (r *Result) Add(other *Result) {
+	if r.Status == nil {
+		r.Status = map[int]int64{}
+	}
+	for status, n := range other.Status {
+		r.Status[status] += n
+	}
+	r.Sent, r.OK, r.Errors, r.Unsent = r.Sent+other.Sent, r.OK+other.OK, r.Errors+other.Errors, r.Unsent+other.Unsent
+	if r.FirstError == nil {
+		r.FirstError = other.FirstError
+	}
+	r.Elapsed += other.Elapsed
+	r.Goodput = float64(r.OK) / r.Elapsed.Seconds()
+	for _, l := range [...][2]*Latency{{&r.Latency, &other.Latency}, {&r.Failed, &other.Failed}, {&r.Wait, &other.Wait}} {
+		l[0].add(l[1])
+	}
+}
+
 // A record gathers what the workers see.
 type record struct {
 	mu                    sync.Mutex
@@ -57,12 +89,13 @@ type record struct {
 }
 
 func newRecord() *record {
-	histogram := func() *hdrhistogram.Histogram { return hdrhistogram.New(1, int64(longest/unit), 3) }
 	return &record{
 		sum:     Result{Status: map[int]int64{}},
-		latency: histogram(), failed: histogram(), wait: histogram(),
+		latency: newHistogram(), failed: newHistogram(), wait: newHistogram(),
 	}
 }
+
+func newHistogram() *hdrhistogram.Histogram { return hdrhistogram.New(1, int64(longest/unit), 3) }
 
 func put(h *hdrhistogram.Histogram, d time.Duration) {
 	// Clamped to what the histogram takes, so that there is no error.
@@ -111,5 +144,5 @@ func (r *record) result(elapsed time.Duration) *Result {
 
 func summary(h *hdrhistogram.Histogram) Latency {
 	at := func(percent float64) time.Duration { return time.Duration(h.ValueAtQuantile(percent)) * unit }
-	return Latency{P50: at(50), P90: at(90), P99: at(99), P999: at(99.9), Max: time.Duration(h.Max()) * unit}
+	return Latency{P50: at(50), P90: at(90), P99: at(99), P999: at(99.9), Max: time.Duration(h.Max()) * unit, counts: h}
 }

@@ -110,6 +110,7 @@ func (t *Tenant) owe(d time.Duration, now time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.credit.take(d.Seconds(), now)
+	t.credit.level = max(t.credit.level, -creditBound.Seconds())
 }
 
 // makesWay tells whether its long calls have used up their credit.

@@ -12,7 +12,8 @@ const (
 	// how long if its tenant has used up its credit.
 	longCall  = 5 * time.Millisecond
 	briefCall = time.Millisecond
-	// creditBound is how much computing a tenant saves up for its long calls.
+	// creditBound is how much computing a tenant saves up for its long calls, and
+	// how much it owes at most: what it did while nobody minded is forgotten soon.
 	creditBound = 100 * time.Millisecond
 	// creditShare, of all cores, flows into the credit of all tenants together.
 	creditShare = 0.02
@@ -41,8 +42,9 @@ const (
 // every 10 ms. So a tenant whose plugin computes for ever in a few calls takes
 // everything from one that answers a thousand small ones. A call is not held up
 // for the first longCall of its computing, nor is a long one as long as its
-// tenant has credit; if it has none, a call may still be as long as briefCall. Beyond that it needs a turn; there are as many turns as the
-// pace says, and the next goes to the tenant that has used them least.
+// tenant has credit; if it has none, only for the first briefCall. Beyond that
+// it needs a turn; there are as many turns as the pace says, and the next goes
+// to the tenant that has used them least.
 type turns struct {
 	cores       int
 	processTime func() time.Duration // that the process has computed; 0: not known

@@ -249,6 +249,17 @@ func TestWhoHasNoCreditMakesWaySooner(t *testing.T) {
 	}
 }
 
+// Who has computed for an hour while it was alone makes way no longer than others.
+func TestADebtIsForgottenSoon(t *testing.T) {
+	p := newPlay(t, 1)
+	tenant, now := p.tenant(), time.Now()
+	tenant.owe(time.Hour, now)
+	full := now.Add(time.Duration(2 * creditBound.Seconds() / creditShare * float64(time.Second)))
+	if !tenant.makesWay(now) || tenant.makesWay(full) || tenant.credit.full(full) < 0.99 {
+		t.Errorf("%+v", tenant.credit)
+	}
+}
+
 // Where others need the cores, a tenant whose guests trap starts few in their place.
 func TestWhoTrapsStartsRarelyBesideOthers(t *testing.T) {
 	starts := func(others time.Duration) (n int) {

@@ -33,8 +33,7 @@ func refuel(ctx context.Context, stack []uint64) {
 	c.check(now)
 	waited, err := c.account(fuel, now)
 	if waited {
-		now = time.Now()
-		c.at, c.yielded = now, now
+		now = c.resume()
 		c.check(now)
 	}
 	// Those who wait for this thread have not seen it since the guest was called,
@@ -53,6 +52,23 @@ func refuel(ctx context.Context, stack []uint64) {
 		panic(err)
 	}
 	stack[0] = rewrite.FuelSlice
+}
+
+// resume notes that the guest computes on after it has waited.
+func (c *callContext) resume() (now time.Time) {
+	now = time.Now()
+	c.at, c.yielded = now, now
+	return now
+}
+
+// grew counts what it takes to make more memory ready, before there is still more: a
+// guest can have all of it within one slice of fuel. Whether its call has ended is
+// seen when that is used up.
+func (c *callContext) grew(bytes int64) {
+	c.extra += time.Duration(bytes / bytesPerNano)
+	if waited, _ := c.account(0, time.Now()); waited {
+		c.resume()
+	}
 }
 
 // account counts what the guest has computed since it refuelled last, and has it

@@ -1,8 +1,6 @@
 package engine
 
 import (
-	"time"
-
 	"github.com/tetratelabs/wazero/experimental"
 )
 
@@ -79,7 +77,7 @@ func (l *linear) Reallocate(size uint64) []byte {
 		return nil
 	}
 	l.held += more
-	l.ctx.extra += time.Duration(more / bytesPerNano)
+	l.ctx.grew(more)
 	return b
 }
 

@@ -3,6 +3,7 @@ package engine_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -17,9 +18,11 @@ func looping() []byte {
 
 // growing is a guest whose call grows its memory by a page, and answers with
 // nothing if it could not.
-func growing() []byte {
+func growing() []byte { return growingBy(1) }
+
+func growingBy(pages int64) []byte {
 	// The reply's size is 1 if memory.grow has not returned -1.
-	return fast(append([]byte{opI32Const, 1, opMemoryGrow, 0}, append(append([]byte{}, i32Const(-1)...), 0x47, 0xad)...)).wasm()
+	return fast(slices.Concat(i32Const(pages), []byte{opMemoryGrow, 0}, i32Const(-1), []byte{0x47, 0xad})).wasm()
 }
 
 // loops has n calls that loop until ctx ends, and returns the fuel that they spent.
@@ -192,6 +195,21 @@ func TestMemoryIsBoundedForAllPluginsOfATenant(t *testing.T) {
 	}
 	if n := tenant.Stats().Memory; n != 0 {
 		t.Errorf("%d bytes are counted in the end", n)
+	}
+}
+
+// No fuel pays for memory: its tenant does, and the guest waits before it has it.
+func TestAGuestPaysForItsMemory(t *testing.T) {
+	const pages = 512
+	tenant := engine.NewTenant(engine.TenantLimits{Cores: 0.5})
+	v := loadGuest(t, newEngine(t, engine.Config{}), engine.Options{Tenant: tenant}, growingBy(pages))
+	before := tenant.Stats()
+	if reply, _, err := v.Call(t.Context(), nil, nil, nil); err != nil || len(reply) != 1 {
+		t.Fatalf("%d bytes, %v", len(reply), err)
+	}
+	after := tenant.Stats()
+	if after.Memory-before.Memory != pages<<16 || after.Computed-before.Computed < 10*time.Millisecond || after.Waited == before.Waited {
+		t.Errorf("before %+v, after %+v", before, after)
 	}
 }
 

@@ -29,8 +29,7 @@ const (
 	// What the host is asked for takes longer than the asking; a hundred calls
 	// are a slice.
 	costHost = FuelSlice / 100
-	// To grow a table may be to copy it. To grow the memory is to have the system make
-	// it ready, page by page: the host is to see that before there is more.
+	// To grow a table may be to copy it.
 	costGrow = FuelSlice
 	// Copies and fills up to bulkFree bytes, or entries, are free, and cost one
 	// for each 1<<bulkUnitBits above that.
@@ -152,8 +151,6 @@ func (f *fueler) instructions(at int) {
 			} else if in.op == opCall {
 				f.before(&in, costHost)
 			}
-		case opMemoryGrow:
-			f.before(&in, costGrow)
 		case opMisc:
 			switch in.sub {
 			case miscMemoryInit, miscMemoryCopy, miscMemoryFill, miscTableInit, miscTableCopy, miscTableFill:

@@ -4,7 +4,7 @@ package rewrite
 type survey struct {
 	cost  int64 // of what lies outside of all loops, in instructions
 	calls bool  // others, or the host
-	bulk  bool  // it copies, fills or grows memory or tables
+	bulk  bool  // it copies or fills memory or tables
 	loops []loopWork
 
 	open []int // for each block that is open, the loop around it; -1: none
@@ -46,8 +46,6 @@ func (s *survey) read(body []byte, at int) {
 		case opCallIndirect:
 			cost = costCall
 			s.call(loop)
-		case opMemoryGrow:
-			s.bulk = true
 		case opMisc:
 			s.bulk = s.bulk || in.sub >= miscMemoryInit
 		}

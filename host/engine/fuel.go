@@ -61,6 +61,10 @@ func (c *callContext) resume() (now time.Time) {
 	return now
 }
 
+// bytesPerNano is how much memory the system makes ready in a nanosecond, when it
+// is first touched, and takes back. No fuel pays for that.
+const bytesPerNano = 2
+
 // grew counts what it takes to make more memory ready, before there is still more: a
 // guest can have all of it within one slice of fuel. Whether its call has ended is
 // seen when that is used up.

@@ -1,8 +1,6 @@
 package engine
 
-import (
-	"github.com/tetratelabs/wazero/experimental"
-)
+import "github.com/tetratelabs/wazero/experimental"
 
 // A memory is the linear memory of one guest.
 //
@@ -80,10 +78,6 @@ func (l *linear) Reallocate(size uint64) []byte {
 	l.ctx.grew(more)
 	return b
 }
-
-// bytesPerNano is how much memory the system makes ready in a nanosecond, when it
-// is first touched, and takes back. No fuel pays for that.
-const bytesPerNano = 2
 
 // Free implements experimental.LinearMemory.
 func (l *linear) Free() {

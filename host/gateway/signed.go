@@ -78,20 +78,17 @@ func (x *exchange) keepCheck(space string) error {
 	if len(x.check.Writes) == 0 && x.check.Dispatched == 0 || x.answer.Status >= 500 {
 		return nil
 	}
-	for run := 1; ; run++ {
-		err := x.gateway.store.Update(&x.life, space, x.checkSigned)
-		if err == nil || errors.Is(err, store.ErrCommitUnknown) {
-			x.forget(x.check.Writes)
-			x.check.Delivered()
-		}
-		if !errors.Is(err, store.ErrConflict) || run == store.MaxRuns {
-			return err
-		}
-		x.retries++
-		if err := store.BackOff(&x.life, run); err != nil {
-			return err
-		}
+	runs := 0
+	err := store.Repeat(&x.life, x.gateway.store, space, func(txn store.Txn) error {
+		runs++
+		return x.checkSigned(txn)
+	})
+	x.retries += max(0, runs-1)
+	if err == nil || errors.Is(err, store.ErrCommitUnknown) {
+		x.forget(x.check.Writes)
+		x.check.Delivered()
 	}
+	return err
 }
 
 // parameter returns a parameter of the query or of a form in the body.

@@ -155,6 +155,27 @@ func TestErrorsAreCounted(t *testing.T) {
 	}
 }
 
+// The percentiles of two runs are those of all their answers, and not of the runs.
+func TestRunsAddUp(t *testing.T) {
+	run := func(n int, latency time.Duration) *Result {
+		r := newRecord()
+		for range n {
+			r.answer(true, 200, nil, 0, latency)
+		}
+		r.answer(false, 0, errors.New("gone"), 0, latency)
+		return r.result(time.Second)
+	}
+	var sum Result
+	sum.Add(run(90, time.Millisecond))
+	sum.Add(run(10, time.Second))
+	if sum.Sent != 102 || sum.OK != 100 || sum.Errors != 2 || sum.Status[200] != 100 || sum.Goodput != 50 || sum.FirstError == nil {
+		t.Errorf("%v", &sum)
+	}
+	if l := sum.Latency; l.P50 > 2*time.Millisecond || l.P99 < 900*time.Millisecond || sum.Failed.Max < 900*time.Millisecond {
+		t.Errorf("%v; failed %v", l, sum.Failed)
+	}
+}
+
 func TestOKJudges(t *testing.T) {
 	addr := serve(t, func(c *fasthttp.RequestCtx) { c.SetBodyString("no") })
 	r, err := Run(t.Context(), Config{

@@ -5,7 +5,6 @@ package trail
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"math/rand/v2"
 	"strconv"
@@ -17,9 +16,8 @@ import (
 )
 
 const (
-	space    = "peer"
-	keep     = 48 * time.Hour
-	attempts = 12 // runs of a call, as edgeset has
+	space = "peer"
+	keep  = 48 * time.Hour
 )
 
 // A Store holds the state.
@@ -54,20 +52,14 @@ func From(ctx context.Context) *Txn { return ctx.Value(txnKey{}).(*Txn) }
 
 // Update runs a guest in a transaction and commits it, again if it met another
 // one.
-func (s *Store) Update(ctx context.Context, call func(ctx context.Context) error) (err error) {
-	for range attempts {
-		err = s.state.Update(ctx, space, func(txn store.Txn) error {
-			t := &Txn{txn: txn}
-			if err := call(context.WithValue(ctx, txnKey{}, t)); err != nil {
-				return err
-			}
-			return t.err
-		})
-		if !errors.Is(err, store.ErrConflict) {
-			break
+func (s *Store) Update(ctx context.Context, call func(ctx context.Context) error) error {
+	return store.Repeat(ctx, s.state, space, func(txn store.Txn) error {
+		t := &Txn{txn: txn}
+		if err := call(context.WithValue(ctx, txnKey{}, t)); err != nil {
+			return err
 		}
-	}
-	return err
+		return t.err
+	})
 }
 
 func (t *Txn) keepError(err error) {
